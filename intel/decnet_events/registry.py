@@ -1,0 +1,215 @@
+"""Every event that a service, the persona or the node may write.
+
+A line whose id is not here is still kept, but an emitter of ours that writes one fails a test.
+docs/events.md is generated from this table.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from enum import StrEnum
+
+
+class FieldType(StrEnum):
+    """How the text of a field is to be read."""
+
+    TEXT = "text"
+    INTEGER = "integer"
+    NUMBER = "number"
+    ADDRESS = "address"
+    BASE64 = "base64"
+    JSON = "json"
+    BOOLEAN = "boolean"
+
+
+@dataclass(frozen=True, slots=True)
+class Field:
+    """One parameter of an event: its name, how to read it, what it means."""
+
+    name: str
+    type: FieldType
+    meaning: str
+    required: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class EventType:
+    """One event id, what it says, and the fields that come with it."""
+
+    id: str
+    meaning: str
+    fields: tuple[Field, ...]
+
+
+def _text(name: str, meaning: str, *, required: bool = True) -> Field:
+    return Field(name, FieldType.TEXT, meaning, required)
+
+
+def _integer(name: str, meaning: str, *, required: bool = True) -> Field:
+    return Field(name, FieldType.INTEGER, meaning, required)
+
+
+_SOURCE = (
+    Field("src_ip", FieldType.ADDRESS, "address of the other side"),
+    _integer("src_port", "its port"),
+)
+_SESSION = _text("session", "identifier of the login session, unique on the machine")
+_CREDENTIAL = (
+    _text("principal", "account name as given"),
+    _text("secret_printable", "the secret, undecodable bytes as \\xNN"),
+    Field("secret_b64", FieldType.BASE64, "the secret's bytes"),
+    _text("secret_kind", "what the bytes are: plaintext, ntlmv2, …"),
+)
+
+_EVENTS = (
+    EventType(
+        "connect",
+        "A client opened a connection.",
+        (*_SOURCE, _integer("dst_port", "port it came to", required=False)),
+    ),
+    EventType(
+        "disconnect",
+        "A client's connection ended.",
+        (*_SOURCE, _text("reason", "why, where known", required=False)),
+    ),
+    EventType(
+        "client_version",
+        "The client named its software.",
+        (*_SOURCE, _text("version", "as sent")),
+    ),
+    EventType(
+        "credential",
+        "A client offered a name and a secret.",
+        (
+            *_SOURCE,
+            *_CREDENTIAL,
+            _text("outcome", "accepted or refused"),
+            _text("method", "how it was offered: password, basic, form, …"),
+        ),
+    ),
+    EventType(
+        "public_key",
+        "A client offered a public key.",
+        (
+            *_SOURCE,
+            _text("principal", "account name as given"),
+            _text("key_type", "algorithm, such as ssh-ed25519"),
+            _text("fingerprint", "SHA256:… as OpenSSH prints it"),
+            Field("key_b64", FieldType.BASE64, "the public key blob", required=False),
+        ),
+    ),
+    EventType(
+        "session_opened",
+        "A login succeeded and a session began.",
+        (
+            *_SOURCE,
+            _SESSION,
+            _text("principal", "account name"),
+            _text("terminal", "terminal name, empty without one", required=False),
+        ),
+    ),
+    EventType(
+        "session_closed",
+        "A login session ended.",
+        (*_SOURCE, _SESSION, Field("duration", FieldType.NUMBER, "seconds", required=False)),
+    ),
+    EventType(
+        "command",
+        "A command line was entered in a session.",
+        (
+            *_SOURCE,
+            _SESSION,
+            _text("principal", "account name"),
+            _text("command", "the line"),
+            _text("how", "exec, shell or subsystem"),
+        ),
+    ),
+    EventType(
+        "hidden_input",
+        "A line was typed while the terminal did not echo, as at a password prompt.",
+        (*_SOURCE, _SESSION, _text("principal", "account name"), _text("input", "the line")),
+    ),
+    EventType(
+        "forward_request",
+        "A client asked for a port to be forwarded.",
+        (
+            *_SOURCE,
+            _text("direction", "local or remote"),
+            _text("host", "target host"),
+            _integer("port", "target port"),
+        ),
+    ),
+    EventType(
+        "daemon_log",
+        "A line that the service's own daemon logged.",
+        (
+            _text("program", "who logged it", required=False),
+            Field("src_ip", FieldType.ADDRESS, "address found in the line", required=False),
+            _integer("src_port", "port found in the line", required=False),
+        ),
+    ),
+    EventType(
+        "http_request",
+        "An HTTP request was answered.",
+        (
+            *_SOURCE,
+            _text("method", "as sent"),
+            _text("path", "request target as sent"),
+            _text("protocol", "such as HTTP/1.1"),
+            _integer("status", "status answered"),
+            _text("host", "Host header", required=False),
+            _text("user_agent", "User-Agent header", required=False),
+            Field("headers", FieldType.JSON, "request headers, an object", required=False),
+            Field("body_b64", FieldType.BASE64, "request body, cut at the cap", required=False),
+            _integer("body_size", "bytes of body received", required=False),
+        ),
+    ),
+    EventType(
+        "service_started",
+        "The service is ready for clients.",
+        (_text("version", "what it claims to be", required=False),),
+    ),
+    EventType(
+        "disguise_on",
+        "The network disguise holds and the containment rules are in force.",
+        (Field("address", FieldType.ADDRESS, "the machine's address"),),
+    ),
+    EventType(
+        "disguise_failed",
+        "The network disguise could not be put on; the machine stays silent.",
+        (_text("reason", "what failed"),),
+    ),
+    EventType(
+        "address_conflict",
+        "Another machine answers for the address.",
+        (
+            Field("address", FieldType.ADDRESS, "the address"),
+            _text("mac", "who answers"),
+        ),
+    ),
+    EventType(
+        "egress_refused",
+        "Something on the machine tried to open a connection outwards and was stopped.",
+        (
+            Field("dst_ip", FieldType.ADDRESS, "where to"),
+            _integer("dst_port", "port, 0 where the protocol has none"),
+            _text("protocol", "tcp, udp, icmp or a number"),
+            _integer("attempts", "packets stopped since the last report"),
+        ),
+    ),
+)
+
+EVENTS: dict[str, EventType] = {event.id: event for event in _EVENTS}
+
+
+def check_event(event_id: str, fields: dict[str, str]) -> list[str]:
+    """What is wrong with an event of ours, as sentences; empty when it fits the registry."""
+    event = EVENTS.get(event_id)
+    if event is None:
+        return [f"event id {event_id!r} is not registered"]
+    known = {field.name for field in event.fields}
+    missing = [f.name for f in event.fields if f.required and f.name not in fields]
+    return [
+        *(f"{event_id}: field {name!r} is not registered" for name in fields if name not in known),
+        *(f"{event_id}: required field {name!r} is missing" for name in missing),
+    ]
