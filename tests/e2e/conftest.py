@@ -1,0 +1,36 @@
+"""The cluster is up before these run (`make test` sees to it); they share one attacker and one decky."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import Any
+
+import httpx
+import pytest
+
+from lab.api import login
+from lab.attacker import Attacker
+from lab.deckies import SSH, deckies, manifest
+
+SHARED = "web-front"
+SERVER_HEADER = "nginx/1.18.0"
+
+
+@pytest.fixture(scope="session")
+def attacker() -> Iterator[Attacker]:
+    with Attacker() as machine:
+        yield machine
+
+
+@pytest.fixture(scope="session")
+def decky() -> Iterator[dict[str, Any]]:
+    """Status of a Ready decky that tests may attack but not change; its name is under `name`."""
+    http = {"name": "http", "persona": {"server_header": SERVER_HEADER, "fake_app": "wordpress"}}
+    with deckies(manifest(SHARED, services=[SSH, http])) as [status]:
+        yield {**status, "name": SHARED}
+
+
+@pytest.fixture(scope="session")
+def api() -> Iterator[httpx.Client]:
+    with login() as client:
+        yield client
