@@ -40,7 +40,8 @@ def main() -> int:
         kubectl("delete", "decky", *names, "--ignore-not-found", "--timeout=180s", timeout=200)
     p99 = statistics.quantiles(times, n=100, method="inclusive")[98]
     print(
-        f"median {statistics.median(times):.2f} s  p99 {p99:.2f} s  max {max(times):.2f} s  ({DECKIES} deckies)"
+        f"median {statistics.median(times):.2f} s  p99 {p99:.2f} s  max {max(times):.2f} s"
+        f"  ({DECKIES} deckies)"
     )
     return 0
 
