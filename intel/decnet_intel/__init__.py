@@ -1,0 +1,1 @@
+"""The intel plane: what takes events in, keeps them, and shows them."""

@@ -1,0 +1,1 @@
+"""Background work beside the database: the Kubernetes mirror, partitions, retention."""
