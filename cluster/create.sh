@@ -69,7 +69,7 @@ pod_network() {
 multus() {
   local manifest image
   manifest=$(module_dir multus "$multus_module")/deployments/multus-daemonset.yml
-  image=$(sed -n 's/^ *image: *//p' "$manifest" | head -n 1)
+  image=$(awk '$1 == "image:" { print $2; exit }' "$manifest")
   image=${image%:*}:$(module_version multus "$multus_module")
   if ! registry_answers; then
     multus_image "$image"
@@ -126,4 +126,5 @@ step "Waiting for all nodes of $CLUSTER_NAME to be Ready"
 STEP_HELP="see 'kubectl -n kube-system get pods'; $rebuild"
 logged ready kubectl -n kube-system rollout status ds/kube-multus-ds --timeout=180s
 logged ready kubectl wait --for=condition=Ready nodes --all --timeout=180s
+logged ready kubectl -n kube-system rollout status deployment/coredns --timeout=180s
 note "Cluster $CLUSTER_NAME is ready: KUBECONFIG=$KUBECONFIG"

@@ -34,11 +34,12 @@ done
 
 step "Loading ${#wanted[@]} of $# images into ${#lacking[@]} nodes of $CLUSTER_NAME"
 import() {  # NODE, with the archive on stdin
+  trap - ERR  # what goes wrong here is in a log file, and reported below
   docker exec -i "$1" ctr -n k8s.io images import --all-platforms --snapshotter overlayfs -
-  local image ref
+  local image held
+  held=$(docker exec "$1" ctr -n k8s.io images ls -q)
   for image in "${wanted[@]}"; do
-    ref=$(docker exec "$1" ctr -n k8s.io images ls -q | grep -m 1 -E "(^|/)$image\$")
-    docker exec "$1" ctr -n k8s.io images label "$ref" "$label=${id[$image]}"
+    docker exec "$1" ctr -n k8s.io images label "$(grep -m 1 -E "(^|/)$image\$" <<<"$held")" "$label=${id[$image]}"
   done
 }
 # One archive, read by all nodes at once. Each node has a pipe of its own, so that a failure has a name.
