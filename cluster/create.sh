@@ -8,7 +8,7 @@ kubeconfig_of_user=${KUBECONFIG:-}
 export KUBECONFIG=$WORK/kubeconfig-$CLUSTER_NAME
 multus_module=gopkg.in/k8snetworkplumbingwg/multus-cni.v4
 stopped=()
-rebuild="the cluster is beyond repair by this script: 'make down' (cluster/delete.sh), then 'make up'"
+rebuild="'make down' (cluster/delete.sh), then 'make up'"
 
 api_answers() { kubectl get --raw /readyz --request-timeout=3s >/dev/null 2>&1; }
 
@@ -39,7 +39,7 @@ write_kubeconfig() {
 
 create_cluster() {
   step "Creating kind cluster $CLUSTER_NAME, about a minute (log: $WORK/log/create-$CLUSTER_NAME.log)"
-  STEP_HELP="$rebuild. If the port is taken, set DASHBOARD_PORT"
+  STEP_HELP="if port $DASHBOARD_PORT is taken, choose another with DASHBOARD_PORT; otherwise $rebuild"
   sed "s/hostPort: .*/hostPort: $DASHBOARD_PORT/" "$CLUSTER_DIR/../kind-config.yaml" >"$WORK/kind-config-$CLUSTER_NAME.yaml"
   logged "create-$CLUSTER_NAME" kind create cluster --name "$CLUSTER_NAME" --image "$(cat "$WORK/node-image")" \
     --config "$WORK/kind-config-$CLUSTER_NAME.yaml"
@@ -123,7 +123,7 @@ step "Setting up the pod network"
 logged pod-network pod_network
 multus
 step "Waiting for all nodes of $CLUSTER_NAME to be Ready"
-STEP_HELP="see 'kubectl -n kube-system get pods'; $rebuild"
+STEP_HELP="see 'kubectl -n kube-system get pods'; if that does not help: $rebuild"
 logged ready kubectl -n kube-system rollout status ds/kube-multus-ds --timeout=180s
 logged ready kubectl wait --for=condition=Ready nodes --all --timeout=180s
 logged ready kubectl -n kube-system rollout status deployment/coredns --timeout=180s
