@@ -113,10 +113,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; exit status 2 for bad settings, 1 when it failed."""
     command = make_parser().parse_args(arguments).command
     run, settings, _ = _COMMANDS[command]
-    level = logging.INFO
-    logging.basicConfig(
-        level=level, format="%(asctime)s %(levelname)s %(name)s: %(message)s", stream=sys.stderr
-    )
+    form = "%(asctime)s %(levelname)s %(name)s: %(message)s"
+    logging.basicConfig(level=logging.INFO, format=form, stream=sys.stderr)
+    logging.getLogger("alembic").setLevel(logging.WARNING)
     try:
         run()
     except ValidationError as error:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 from pathlib import Path
 
-from pydantic import Field, SecretStr
+from pydantic import Field, SecretStr, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 _DATABASE_URL = Field(
@@ -13,6 +13,14 @@ _DATABASE_URL = Field(
     min_length=1,
     description="Postgres, such as postgresql://user:password@host:5432/decnet; libpq parameters after '?'",
 )
+
+
+TASKS = frozenset({"inventory", "upkeep"})
+"""What a worker can do."""
+
+
+def _split(text: str) -> frozenset[str]:
+    return frozenset(part.strip() for part in text.split(",") if part.strip())
 
 
 class CommonSettings(BaseSettings):
@@ -72,7 +80,9 @@ class ListenerSettings(CommonSettings):
     )
     batch_lines: int = Field(default=5000, ge=1, description="most lines in one transaction")
     buffer_bytes: int = Field(
-        default=64 * 1024 * 1024, ge=1 << 20, description="bytes of lines held before reading stops"
+        default=32 * 1024 * 1024,
+        ge=1 << 20,
+        description="memory for lines that wait to be stored; reading stops when it is used up",
     )
     max_connections: int = Field(default=512, ge=1, description="open connections of all nodes")
     max_connections_per_node: int = Field(
@@ -118,6 +128,19 @@ class WorkerSettings(CommonSettings):
     )
     status_host: str = Field(default="0.0.0.0", description="address of /healthz, /readyz and /metrics")  # noqa: S104
     status_port: int = Field(default=9100, ge=0, le=65535, description="their port; 0 picks a free one")
+
+    @field_validator("tasks")
+    @classmethod
+    def _tasks_exist(cls, tasks: str) -> str:
+        unknown = _split(tasks) - TASKS
+        if unknown or not _split(tasks):
+            raise ValueError(f"must be some of {', '.join(sorted(TASKS))}")
+        return tasks
+
+    @property
+    def task_names(self) -> frozenset[str]:
+        """The tasks to run."""
+        return _split(self.tasks)
 
 
 class ApiSettings(CommonSettings):
