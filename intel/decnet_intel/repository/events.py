@@ -110,7 +110,7 @@ async def settled_after(session: AsyncSession, after: Position, limit: int) -> l
         .limit(limit)
     )
     rows = await session.execute(query, {"after_xid": str(after.xid), "after_id": after.id})
-    return [(Position(int(xid), event.id), event) for xid, event in rows.tuples()]
+    return [(Position(int(xid), event.id), event) for xid, event in rows]
 
 
 async def last_received(session: AsyncSession) -> datetime | None:

@@ -27,7 +27,7 @@ async def ages(session: AsyncSession) -> dict[str, float]:
     """Seconds since the youngest sign of life of each component."""
     age = func.extract("epoch", func.now() - func.max(Heartbeat.seen_at))
     rows = await session.execute(select(Heartbeat.component, age).group_by(Heartbeat.component))
-    return {component: float(seconds) for component, seconds in rows.tuples()}
+    return {component: float(seconds) for component, seconds in rows}
 
 
 async def prune(session: AsyncSession, older_than: timedelta) -> None:

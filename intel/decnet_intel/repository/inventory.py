@@ -77,7 +77,7 @@ async def keep_swarm_hosts(session: AsyncSession, names: Sequence[str]) -> None:
 async def pins(session: AsyncSession) -> dict[str, str]:
     """The pinned SHA-256 by host name; hosts without one are left out."""
     query = select(SwarmHost.name, SwarmHost.sha256).where(SwarmHost.sha256.is_not(None))
-    return {name: sha256 for name, sha256 in (await session.execute(query)).tuples() if sha256}
+    return {name: sha256 for name, sha256 in (await session.execute(query)) if sha256}
 
 
 async def _wake(session: AsyncSession) -> None:
