@@ -1,0 +1,1 @@
+"""The web service: starts nginx, serves the application behind it, and reports what clients did."""
