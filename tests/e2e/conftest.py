@@ -10,10 +10,9 @@ import pytest
 
 from lab.api import login
 from lab.attacker import Attacker
-from lab.deckies import SSH, deckies, manifest
+from lab.deckies import SERVER_HEADER, SSH, deckies, manifest
 
 SHARED = "web-front"
-SERVER_HEADER = "nginx/1.18.0"
 
 
 @pytest.fixture(scope="session")

@@ -6,10 +6,10 @@ import base64
 from typing import Any
 
 import pytest
-from conftest import SERVER_HEADER
 
 from lab.attacker import SSH_OPTIONS, Attacker
 from lab.cluster import events, last_event_id, wait_for
+from lab.deckies import SERVER_HEADER
 
 HYDRA_GUESSES = [
     ("root", "toor"),

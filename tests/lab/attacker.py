@@ -25,8 +25,9 @@ def attacker_image() -> str:
 class Attacker:
     """A container on the LAN, gone when the `with` block ends."""
 
-    def __init__(self, network: str = DOCKER_NETWORK) -> None:
+    def __init__(self, network: str = DOCKER_NETWORK, image: str = "") -> None:
         self._network = network
+        self._image = image
         self.name = f"attacker-{uuid.uuid4().hex[:8]}"
         self.address = ""
 
@@ -34,7 +35,7 @@ class Attacker:
         run(
             "docker", "run", "-d", "--rm", "--init", "--name", self.name, "--network", self._network,
             "--cap-add", "NET_RAW", "--cap-add", "NET_ADMIN", "--entrypoint", "sleep",
-            attacker_image(), "infinity",
+            self._image or attacker_image(), "infinity",
         )  # fmt: skip
         self.address = run(
             "docker", "inspect", "-f", "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}", self.name

@@ -9,6 +9,7 @@ from typing import Any
 
 from lab.cluster import get, kubectl
 
+SERVER_HEADER = "nginx/1.18.0"
 USERS = "root:toor,admin:admin123"
 SSH = {"name": "ssh", "persona": {"users": USERS}}
 HTTP = {"name": "http", "persona": {"fake_app": "wordpress"}}
