@@ -70,7 +70,7 @@ def test_first_login_must_change_the_password(
     page.goto("/deckies")
     expect(page.get_by_role("heading", name="Choose a new password")).to_be_visible()
     assert axe(page) == []
-    page.screenshot(path=screenshots / f"password-{theme.lower()}.png")
+    page.screenshot(path=screenshots / f"first-login-{theme.lower()}.png")
     page.get_by_role("button", name="Log out").click()
     expect(page.get_by_role("heading", name="Log in")).to_be_visible()
 
