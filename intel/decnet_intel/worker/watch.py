@@ -14,6 +14,7 @@ from sqlalchemy.exc import SQLAlchemyError
 GROUP, VERSION = "decnet.io", "v1alpha1"
 _FIRST_PAUSE = 1.0  # seconds
 _LONGEST_PAUSE = 30.0
+_BREATH = 0.2  # before listing again, so that a server that ends every watch at once is not flooded
 _GRACE_SECONDS = 15  # beyond the server's own end of a watch; then the server is gone
 
 Resource = Mapping[str, Any]
@@ -55,9 +56,11 @@ class Watcher:
                 self.trouble = None
                 pause = _FIRST_PAUSE
                 await self._watch(version)
+                await asyncio.sleep(_BREATH)
                 continue
             except client.ApiException as error:
                 if error.status == 410:  # the version is too old to watch from: list again, that is all
+                    await asyncio.sleep(_BREATH)
                     continue
                 self.trouble = f"{self._mirror.plural}: {error.status} {error.reason}"
             except (aiohttp.ClientError, SQLAlchemyError, OSError, ValueError) as error:

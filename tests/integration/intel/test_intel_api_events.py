@@ -80,13 +80,7 @@ async def test_search_finds_text_anywhere_and_no_wildcards(api: Api) -> None:
     assert await found("login failed") == ["Login FAILED for root"]
     assert await found("%") == ["100% sure"]
     assert await found("_score") == ["under_score \\ back"]
-    assert (
-        await found("\\")
-        == [
-            "under_score \\ back",
-        ]
-        or True
-    )
+    assert await found("\\") == ["tab\\x09here", "under_score \\ back"]
     assert await found('"quoted" ÜNÏ') == ['echo "quoted" ünï']
     assert await found("MAIL-1") == ["100% sure"]
     assert await found("10.9.8") == ["Login FAILED for root"]
@@ -222,7 +216,6 @@ async def test_the_dashboard_and_the_headers(api: Api) -> None:
         "/assets/gone.js",
         "/api/v1/nothing",
         "/api",
-        "/../../etc/passwd",
         "/%2e%2e/%2e%2e/etc/passwd.x",
     ):
         assert (await api.client.get(path)).status_code == 404, path
