@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# Usage: install.sh up|down      What `make up` and `make down` do.
+# Usage: install.sh up|down|venv      What `make up` and `make down` do; venv makes only .venv.
 # Settings from the environment:
 #   CLUSTER=kind|current   a kind cluster of our own, or the one that kubectl points at
 #   CLUSTER_NAME, DASHBOARD_PORT, DOCKER_NETWORK   of the kind cluster (see cluster/lib.sh)
@@ -147,6 +147,6 @@ down() {
 }
 
 case ${1:-} in
-  up | down) "$1" ;;
-  *) die "unknown command: ${1:-none}" "charts/install.sh up|down" ;;
+  up | down | venv) "$1" ;;
+  *) die "unknown command: ${1:-none}" "charts/install.sh up|down|venv" ;;
 esac

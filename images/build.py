@@ -151,7 +151,7 @@ def _inputs(text: str) -> Iterator[Path]:
     patterns = re.findall(r"^# context: (.+)$", text, re.MULTILINE)
     for pattern in " ".join(patterns).split() or list(_copied(text)):
         found = sorted(ROOT.glob(pattern.rstrip("/")))
-        if not found:
+        if not found and "*" not in pattern:
             raise SystemExit(f"images: a Dockerfile names {pattern}, which does not exist")
         for path in found:
             yield from (path,) if path.is_file() else _files_below(path)

@@ -4,7 +4,7 @@
 # POSTGRES_OPTIONS (more server options, such as "-c work_mem=16MB").
 set -eu
 
-: "${POSTGRES_PASSWORD:?set it to the password of the application\'s role}"
+: "${POSTGRES_PASSWORD:?set it to the password of the role that the application uses}"
 export POSTGRES_USER="${POSTGRES_USER:-decnet}" POSTGRES_DB="${POSTGRES_DB:-decnet}"
 
 if [ -s "$PGDATA/PG_VERSION" ] && [ "$(cat "$PGDATA/PG_VERSION")" != 15 ]; then

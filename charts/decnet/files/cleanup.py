@@ -17,7 +17,7 @@ def main() -> int:
     deadline = time.monotonic() + float(os.environ["TIMEOUT_SECONDS"])
     objects = client.CustomObjectsApi()
     remove(objects, "deckies", deadline)
-    # A running operator would enrol the nodes again, and needs nothing of a SwarmHost that goes with all others.
+    # A running operator would enrol the nodes again, and needs nothing of a SwarmHost when all of them go.
     stop_operator(namespace, deadline)
     remove(objects, "swarmhosts", time.monotonic())
     for plural in ("deckies", "swarmhosts"):
@@ -29,7 +29,7 @@ def main() -> int:
 
 
 def remove(objects: client.CustomObjectsApi, plural: str, deadline: float) -> None:
-    """Delete all objects of a kind; after `deadline` (monotonic seconds) without waiting for their finalizers."""
+    """Delete all objects of a kind; after `deadline` (monotonic seconds) whatever finalizers they have."""
     for item in listed(objects, plural):
         call(objects, plural, item, "delete")
     while left := listed(objects, plural):

@@ -19,7 +19,7 @@ TIMEOUT = float(os.environ["TIMEOUT_SECONDS"])
 
 
 def prepare() -> None:
-    """Make the decky, wait until it is Ready, and leave its address and a user name of ours for the attacker."""
+    """Make the decky, wait until it is Ready, and leave its address and a user name for the attacker."""
     config.load_incluster_config()
     objects = client.CustomObjectsApi()
     hosts = objects.list_cluster_custom_object(GROUP, VERSION, "swarmhosts")["items"]
@@ -47,7 +47,7 @@ def prepare() -> None:
 
 
 def find() -> None:
-    """Log in as a viewer that exists for this moment only, and search for the user name that the attacker tried."""
+    """Log in as a viewer that exists for this moment only; search for the user name that was tried."""
     user, address = (SHARED / "user").read_text(), (SHARED / "address").read_text()
     password = secrets.token_urlsafe(32)
     asyncio.run(viewer(user, password))
@@ -68,12 +68,13 @@ def find() -> None:
 
 async def viewer(name: str, password: str | None) -> None:
     """Make the account, or remove it when there is no password."""
+    from sqlalchemy import delete
+    from sqlalchemy.ext.asyncio import async_sessionmaker
+
     from decnet_intel.database import make_engine
     from decnet_intel.models import Role, User
     from decnet_intel.service import passwords
     from decnet_intel.settings import CommonSettings
-    from sqlalchemy import delete
-    from sqlalchemy.ext.asyncio import async_sessionmaker
 
     engine = make_engine(CommonSettings(), "helm-test")
     async with async_sessionmaker(engine).begin() as session:
@@ -91,8 +92,8 @@ def ask(path: str, body: dict | None = None, token: str = "") -> dict:
     """The API's JSON answer; raises urllib.error.HTTPError."""
     headers = {"Content-Type": "application/json"} | ({"Authorization": f"Bearer {token}"} if token else {})
     data = json.dumps(body).encode() if body is not None else None
-    request = urllib.request.Request(f"{os.environ['API_URL']}/api/v1/{path}", data, headers)
-    with urllib.request.urlopen(request, timeout=15) as answer:
+    url = f"{os.environ['API_URL']}/api/v1/{path}"  # http, and our chart's own Service
+    with urllib.request.urlopen(urllib.request.Request(url, data, headers), timeout=15) as answer:  # noqa: S310
         return json.load(answer)
 
 
