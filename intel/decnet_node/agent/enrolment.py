@@ -111,7 +111,7 @@ class Enrolment:
             log.warning("%s", self.problem)
             return _REFUSED_SECONDS
         self._install(key, state.certificate)
-        return _STEADY_SECONDS
+        return _PENDING_SECONDS  # the next look finds out when to renew
 
     def _install(self, key: bytes, issued: bytes) -> None:
         self._files.write("tls.key", key)

@@ -81,6 +81,8 @@ def choose_lan(routes: list[Mapping[str, Any]], links: list[Mapping[str, Any]], 
     prefixes6 = {link_local, *(it.network for it in inet6 if it.network.prefixlen >= 1)}
     own = {IPv4Address(a["local"]) for other in links for a in _addresses(other, "inet")}
     own6 = {IPv6Address(a["local"]) for other in links for a in _addresses(other, "inet6")}
+    # Link-local addresses of other links never come here, and those of pods' links come and go all the time.
+    own6 = {address for address in own6 if not address.is_link_local} | {it.ip for it in inet6}
     return Lan(
         interface=name,
         mac=str(link["address"]).lower(),

@@ -7,6 +7,7 @@ import json
 import logging
 import random
 import time
+from collections.abc import Callable
 from importlib.metadata import version
 from typing import NoReturn
 
@@ -39,7 +40,7 @@ class Agent:
         self._beat_at: float | None = None
         self._swept_at = time.monotonic()
         self._changed = asyncio.Event()
-        self._metrics = _Metrics()
+        self._metrics = _Metrics(self._filter, self._enrolment)
 
     async def run(self, stop: asyncio.Event) -> None:
         """Guard, beat and enrol until `stop`. The packet filter stays in place."""
@@ -74,7 +75,7 @@ class Agent:
             self._problem = f"LAN: {error}"
         await self._filter.sweep(self._lan)
         self._swept_at = time.monotonic()
-        self._metrics.take(self._filter, self._enrolment)
+        self._metrics.take_refusals()
         if (self._lan, self._filter.state, self._problem) != before:
             log.info(
                 "LAN %s, filter %s", self._lan.interface if self._lan else self._problem, self._filter.state
@@ -135,8 +136,9 @@ class Agent:
 class _Metrics:
     """What the agent tells Prometheus."""
 
-    def __init__(self) -> None:
+    def __init__(self, node_filter: NodeFilter, enrolment: Enrolment) -> None:
         self.registry = CollectorRegistry()
+        self._node_filter = node_filter
         self.beats = Counter("decnet_agent_heartbeats", "Renewals of the Lease.", registry=self.registry)
         self._refused = Gauge(
             "decnet_agent_refused_packets_total",
@@ -144,22 +146,14 @@ class _Metrics:
             ["kind"],
             registry=self.registry,
         )
-        self._filter = Gauge(
-            "decnet_agent_filter_on", "1 while the filter is in force.", registry=self.registry
-        )
-        self._repairs = Gauge(
-            "decnet_agent_filter_repairs_total",
-            "Times the filter had been changed by others.",
-            registry=self.registry,
-        )
-        self._certificate = Gauge(
-            "decnet_agent_certificate_good", "1 while there is a good certificate.", registry=self.registry
-        )
+        self._gauge("filter_on", "1 while the filter is in force.", lambda: node_filter.state == "on")
+        self._gauge("filter_repairs", "Times others had changed the filter.", lambda: node_filter.repairs)
+        self._gauge("certificate_good", "1 while there is a good certificate.", lambda: not enrolment.problem)
 
-    def take(self, node_filter: NodeFilter, enrolment: Enrolment) -> None:
-        """Copy the present state."""
+    def _gauge(self, name: str, text: str, value: Callable[[], float]) -> None:
+        Gauge(f"decnet_agent_{name}", text, registry=self.registry).set_function(value)
+
+    def take_refusals(self) -> None:
+        """Copy what the filter has counted."""
         for kind in REFUSALS:
-            self._refused.labels(kind).set(node_filter.refused[kind])
-        self._filter.set(node_filter.state == "on")
-        self._repairs.set(node_filter.repairs)
-        self._certificate.set(not enrolment.problem)
+            self._refused.labels(kind).set(self._node_filter.refused[kind])
