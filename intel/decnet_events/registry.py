@@ -54,6 +54,7 @@ _SOURCE = (
     _integer("src_port", "its port"),
 )
 _SESSION = _text("session", "identifier of the login session, unique on the machine")
+_MAYBE_SESSION = _text("session", "identifier of the session that this belongs to", required=False)
 _CREDENTIAL = (
     _text("principal", "account name as given"),
     _text("secret_printable", "the secret, undecodable bytes as \\xNN"),
@@ -65,23 +66,24 @@ _EVENTS = (
     EventType(
         "connect",
         "A client opened a connection.",
-        (*_SOURCE, _integer("dst_port", "port it came to", required=False)),
+        (*_SOURCE, _MAYBE_SESSION, _integer("dst_port", "port it came to", required=False)),
     ),
     EventType(
         "disconnect",
         "A client's connection ended.",
-        (*_SOURCE, _text("reason", "why, where known", required=False)),
+        (*_SOURCE, _MAYBE_SESSION, _text("reason", "why, where known", required=False)),
     ),
     EventType(
         "client_version",
         "The client named its software.",
-        (*_SOURCE, _text("version", "as sent")),
+        (*_SOURCE, _MAYBE_SESSION, _text("version", "as sent")),
     ),
     EventType(
         "credential",
         "A client offered a name and a secret.",
         (
             *_SOURCE,
+            _MAYBE_SESSION,
             *_CREDENTIAL,
             _text("outcome", "accepted or refused"),
             _text("method", "how it was offered: password, basic, form, …"),
@@ -92,6 +94,7 @@ _EVENTS = (
         "A client offered a public key.",
         (
             *_SOURCE,
+            _MAYBE_SESSION,
             _text("principal", "account name as given"),
             _text("key_type", "algorithm, such as ssh-ed25519"),
             _text("fingerprint", "SHA256:… as OpenSSH prints it"),
@@ -134,9 +137,10 @@ _EVENTS = (
         "A client asked for a port to be forwarded.",
         (
             *_SOURCE,
+            _MAYBE_SESSION,
             _text("direction", "local or remote"),
-            _text("host", "target host"),
-            _integer("port", "target port"),
+            _text("host", "target host, or a socket's path"),
+            _integer("port", "target port, 0 for a socket"),
         ),
     ),
     EventType(
@@ -172,7 +176,15 @@ _EVENTS = (
     EventType(
         "disguise_on",
         "The network disguise holds and the containment rules are in force.",
-        (Field("address", FieldType.ADDRESS, "the machine's address"),),
+        (
+            Field("address", FieldType.ADDRESS, "the machine's address"),
+            _text("egress", "deny, or off when a test switched containment off", required=False),
+        ),
+    ),
+    EventType(
+        "containment_restored",
+        "The rules that contain the machine were not as loaded, and have been put back.",
+        (_text("reason", "removed or changed"),),
     ),
     EventType(
         "disguise_failed",
@@ -192,8 +204,10 @@ _EVENTS = (
         "Something on the machine tried to open a connection outwards and was stopped.",
         (
             Field("dst_ip", FieldType.ADDRESS, "where to"),
-            _integer("dst_port", "port, 0 where the protocol has none"),
-            _text("protocol", "tcp, udp, icmp or a number"),
+            _integer("dst_port", "port, 0 where the protocol has none or too many were tried"),
+            _text(
+                "protocol", "tcp, udp, icmp or a number; any, with address 0.0.0.0, when too many were tried"
+            ),
             _integer("attempts", "packets stopped since the last report"),
         ),
     ),
