@@ -75,7 +75,10 @@ class Authority:
             .not_valid_before(now - dt.timedelta(days=20))
             .not_valid_after(now + dt.timedelta(days=days))
             .add_extension(x509.ExtendedKeyUsage([usage]), critical=False)
-            .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+            .add_extension(
+                x509.SubjectAlternativeName([x509.DNSName("localhost"), x509.DNSName("decnet-listener")]),
+                critical=False,
+            )
             .sign(self._key, hashes.SHA256())
         )
         stem = self.folder / (file or f"{name}-{certificate.serial_number}")
