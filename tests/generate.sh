@@ -8,7 +8,7 @@ made=(crds charts/decnet/files/crds docs/events.md docs/services.md dashboard/op
 generate() {
   python -m decnet_operator.generate crds
   python -m decnet_operator.generate services >docs/services.md
-  python -m decnet_events.generate >docs/events.md
+  python -m decnet_events.docs >docs/events.md
   decnet-intel openapi >dashboard/openapi.json
   npm --prefix dashboard run --silent schema >/dev/null
   # Helm reads nothing outside the chart.

@@ -119,3 +119,12 @@ imagePullSecrets:
   ports: [{port: 5432}]
 {{- end }}
 {{- end -}}
+
+{{/* Label selector of the nodes that become SwarmHosts by themselves; empty: none do. */}}
+{{- define "decnet.enrolSelector" -}}
+{{- if .Values.swarmHosts.autoEnrol -}}
+{{- $terms := list }}
+{{- range $key, $value := .Values.swarmHosts.nodeSelector }}{{ $terms = append $terms (printf "%s=%s" $key $value) }}{{ end -}}
+{{- join "," $terms | default "!node-role.kubernetes.io/control-plane" -}}
+{{- end -}}
+{{- end -}}
