@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import asyncio
+import contextlib
 import logging
-from types import FrameType
+import signal
+from collections.abc import Iterator
 
 import uvicorn
 
@@ -15,15 +18,23 @@ DRAIN_SECONDS = 10
 
 
 class _Server(uvicorn.Server):
-    """Ends the event streams at the first signal; they would never end by themselves."""
+    """Ends the event streams at the first signal, as they would never end by themselves, and then
+    the process with status 0 (uvicorn would raise the signal again)."""
 
     def __init__(self, config: uvicorn.Config, state: State) -> None:
         super().__init__(config)
         self._state = state
 
-    def handle_exit(self, sig: int, frame: FrameType | None) -> None:
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        loop = asyncio.get_running_loop()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            loop.add_signal_handler(number, self._end, number)
+        yield
+
+    def _end(self, number: int) -> None:
         self._state.wake.close()
-        super().handle_exit(sig, frame)
+        self.handle_exit(number, None)
 
 
 def run(settings: ApiSettings) -> None:
