@@ -1,0 +1,1 @@
+"""What kopf calls: each handler hands one object to the engine."""
