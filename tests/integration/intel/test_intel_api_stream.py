@@ -109,7 +109,7 @@ async def test_streams_are_bounded_and_free_their_place(api: Api) -> None:
     await eventually(free, "a free place")
 
 
-@pytest.mark.parametrize("last", ["x", "1", "1-", "-1-2", "99999999999999999999-1", "1-2-3"])
-async def test_an_odd_last_event_id_is_422(api: Api, last: str) -> None:
-    answer = await api.client.get("/api/v1/stream", headers={"Last-Event-ID": last})
-    assert answer.status_code == 422
+async def test_an_odd_last_event_id_is_422(api: Api) -> None:
+    for last in ("x", "1", "1-", "-1-2", "99999999999999999999-1", "1-2-3"):
+        answer = await api.client.get("/api/v1/stream", headers={"Last-Event-ID": last})
+        assert answer.status_code == 422, last
