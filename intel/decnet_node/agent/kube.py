@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import base64
 import contextlib
+import json
 from collections.abc import AsyncIterator, Awaitable
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -138,9 +139,17 @@ async def _call(answer: Awaitable[T]) -> T:
     try:
         return await answer
     except ApiException as error:
-        raise ApiError(f"API server: {error.status} {error.reason}", error.status or 0) from error
+        raise ApiError(f"API server: {error.status} {_explain(error)}", error.status or 0) from error
     except (TimeoutError, aiohttp.ClientError, OSError) as error:
         raise ApiError(f"API server: {type(error).__name__} {error}".strip()) from error
+
+
+def _explain(error: ApiException) -> str:
+    """The server's own sentence, or the HTTP reason when it sent none."""
+    try:
+        return str(json.loads(error.body or "")["message"])
+    except (TypeError, ValueError, KeyError):
+        return str(error.reason)
 
 
 @contextlib.asynccontextmanager

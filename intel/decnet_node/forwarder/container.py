@@ -65,6 +65,7 @@ class ContainerLog:
                 if tail is not None and tail.is_same(name, status.st_size):
                     del known[tail.inode]
                     tail.name = name
+                    tail.vanished = False
                     found.append(tail)
                 else:
                     found += self._open(path, name)
@@ -72,7 +73,8 @@ class ContainerLog:
             tail.vanished = True
             if tail.source is not None:
                 found.append(tail)
-        self._files = sorted(found, key=lambda tail: tail.name.order)
+        # A file that was renamed while we looked seems to have vanished, and its successor has its name.
+        self._files = sorted(found, key=lambda tail: (tail.name.order, not tail.vanished))
 
     def _listing(self) -> list[tuple[Path, LogName]]:
         try:
@@ -98,6 +100,10 @@ class ContainerLog:
         """
         for tail, following in itertools.zip_longest(self._files, self._files[1:]):
             size = tail.size()
+            if tail.emptied:  # what was in it may be in a copy that we have not seen, and comes first
+                tail.emptied = False
+                self.rescan()
+                return self._batch([])
             if tail.gen is not None and self._positions.setdefault(tail.gen, 0) < size:
                 lines = self._read_records(tail, tail.gen)
                 if lines is not None:

@@ -38,8 +38,13 @@ def client_context(tls_dir: Path) -> ssl.SSLContext:
     """
     context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
     context.minimum_version = ssl.TLSVersion.TLSv1_3
-    context.load_verify_locations(tls_dir / "ca.crt")
-    context.load_cert_chain(tls_dir / "tls.crt", tls_dir / "tls.key")
+    try:
+        context.load_verify_locations(tls_dir / "ca.crt")
+        context.load_cert_chain(tls_dir / "tls.crt", tls_dir / "tls.key")
+    except FileNotFoundError as error:
+        raise LinkError(
+            f"this node has no certificate yet: no tls.key, tls.crt and ca.crt in {tls_dir}"
+        ) from error
     context.set_alpn_protocols([ALPN_ACKNOWLEDGED])
     return context
 
@@ -76,6 +81,7 @@ class Link:
         self._committed = committed
         self._heard_at = 0.0
         self._backoff = _FIRST_BACKOFF_SECONDS
+        self._told = ""
         self.filled = asyncio.Event()
         self.drained = asyncio.Event()
         self.connected = False
@@ -87,8 +93,10 @@ class Link:
             try:
                 await self._session()
             except (OSError, FramingError, WindowError, TimeoutError) as error:
-                self.problem = f"{type(error).__name__}: {error}"
-                log.warning("listener %s: %s", self._settings.listener, self.problem)
+                problem = str(error) or type(error).__name__
+                if problem != self._told:  # once, not at every attempt
+                    log.warning("listener %s: %s", self._settings.listener, problem)
+                self.problem = self._told = problem
             finally:
                 self.connected = False
             self._metrics.reconnects.inc()
@@ -153,6 +161,7 @@ class Link:
                     self._committed(commits)
             self._heard_at = time.monotonic()
             self._backoff = _FIRST_BACKOFF_SECONDS
+            self._told = ""
             self.drained.set()
         raise LinkError("closed by the listener")
 

@@ -33,8 +33,10 @@ class TailedFile:
         self.inode = source.inode
         self.gen: str | None = None
         self.vanished = False
+        self.emptied = False
         self.broken: str | None = None
         self._largest = 0
+        self._modified = 0.0
         self._quiet_since: float | None = None
         self._ended_at: float | None = None
 
@@ -44,16 +46,19 @@ class TailedFile:
         return self._ended_at is not None or self.source is None
 
     def size(self) -> int:
-        """Bytes in the file; notices truncation, after which `gen` is another one."""
+        """Bytes in the file; notices truncation, after which `gen` is another one and `emptied` is set."""
         if self.source is None:
             return self._largest
         size = self.source.size()
+        before = self.gen
         if size < self._largest:
             self.gen = None
-        elif size > self._largest:
+        elif (modified := self.source.modified()) != self._modified:
+            self._modified = modified
             self._quiet_since = None
             if self.gen is not None and not self.name.compressed and self._head() != self.gen:
                 self.gen = None
+        self.emptied |= self.gen is None and before is not None
         self._largest = size
         if self.gen is None and size:
             self.gen = self._head()

@@ -288,7 +288,8 @@ def test_with_the_filter_it_is_refused_and_counted(net: Net, name: str) -> None:
     frame, protocol, counted = _REFUSED[name]
     before = net.refused()[counted]
     assert not _arrives(net, frame, protocol)
-    assert net.refused()[counted] == before + 1
+    fresh = net.refused()[counted] - before
+    assert fresh == 1 or (counted == "ipv6" and fresh > 1), "the kernel itself speaks IPv6 now and then"
 
 
 def test_what_deckies_are_for_still_works(guarded: Net) -> None:

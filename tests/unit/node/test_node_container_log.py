@@ -158,6 +158,42 @@ def test_copy_and_truncate(live: Path) -> None:
     assert copy.exists()
 
 
+def test_a_truncation_seen_before_the_copy_keeps_order(live: Path) -> None:
+    reader = Reader(live.parent)
+    _write(live, "a")
+    reader.read()
+    _write(live, "b")
+    shutil.copy(live, live.parent / "0.log.1")
+    os.truncate(live, 0)
+    _write(live, "c")
+    batches = []
+    while (batch := reader.log.read()) is not None:  # without a look at the directory first
+        batches.append(batch)
+    assert [
+        parse_envelope(frame).line for batch in batches for frame in FrameDecoder().feed(batch.frames)
+    ] == ["b"]
+    assert reader.read(0.7) == ["c"]
+
+
+def test_a_rotation_in_the_middle_of_a_look_keeps_order(live: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    reader = Reader(live.parent)
+    _write(live, "a")
+    reader.read()
+    _write(live, "b", "c")
+    listing = reader.log._listing
+
+    def rotate_after_listing() -> list[tuple[Path, LogName]]:
+        found = listing()
+        live.rename(live.parent / "0.log.20250101-000000")
+        _write(live, "d")
+        return found
+
+    with monkeypatch.context() as patched:
+        patched.setattr(reader.log, "_listing", rotate_after_listing)
+        reader.log.rescan()
+    assert reader.read(0.8) == ["b", "c", "d"]
+
+
 def test_truncation_without_a_copy_starts_a_generation(live: Path) -> None:
     reader = Reader(live.parent)
     _write(live, "a", "b")
