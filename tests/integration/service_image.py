@@ -41,12 +41,8 @@ def image(name: str) -> str:
     """The reference of image `name` as its sources are now; built when docker lacks it."""
     script = _build_script()
     described = script.describe(name)
-    found = subprocess.run(
-        ["docker", "image", "inspect", described.ref],
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
-        check=False,
-    )
+    command = ["docker", "image", "inspect", described.ref]
+    found = subprocess.run(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, check=False)
     if found.returncode:
         assert script.build(described), f"image {name} cannot be built"
     ref: str = described.ref
@@ -136,7 +132,7 @@ class Service:
         if "runAsUser" in security:
             yield from ("--user", str(security["runAsUser"]))
         for path in self.definition.get("scratch", []):
-            yield from ("--tmpfs", path)
+            yield from ("--tmpfs", f"{path}:exec")  # as an emptyDir is
         limit = self.definition.get("resources", {}).get("limits", {}).get("memory")
         if limit:
             yield from ("--memory", re.sub(r"i$", "", limit).lower())
@@ -149,11 +145,9 @@ class Service:
 
     def wait_ready(self, timeout: float = 20) -> None:
         """Wait until the readiness command of service.yaml succeeds."""
-        command = self.definition["readiness"]["exec"]
+        command = ["docker", "exec", self.name, *self.definition["readiness"]["exec"]]
         end = time.monotonic() + timeout
-        while subprocess.run(
-            ["docker", "exec", self.name, *command], capture_output=True, check=False
-        ).returncode:
+        while subprocess.run(command, capture_output=True, check=False).returncode:
             running = docker("inspect", "-f", "{{.State.Running}}", self.name).strip()
             assert running == "true", f"{self.name} ended: {self.output()}"
             assert time.monotonic() < end, f"{self.name} is not ready after {timeout} s: {self.output()}"
