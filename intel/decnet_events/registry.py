@@ -163,7 +163,12 @@ _EVENTS = (
             _integer("status", "status answered"),
             _text("host", "Host header", required=False),
             _text("user_agent", "User-Agent header", required=False),
-            Field("headers", FieldType.JSON, "request headers, an object", required=False),
+            Field(
+                "headers",
+                FieldType.JSON,
+                "request headers as sent: an array of [name, value]",
+                required=False,
+            ),
             Field("body_b64", FieldType.BASE64, "request body, cut at the cap", required=False),
             _integer("body_size", "bytes of body received", required=False),
         ),

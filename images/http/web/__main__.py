@@ -8,10 +8,12 @@ import signal
 import subprocess
 import sys
 import threading
+import time
 from pathlib import Path
 from types import FrameType
 
 from web.app import Application, AppServer
+from web.errorpages import front_page
 from web.nginx import APP_SOCKET, PROGRAM, RUN, STOCK_ROOT, dressed_binary, render, worn_by_binary
 from web.report import Reporter
 from web.settings import INSTALLED, Settings, SettingsError, load_settings
@@ -30,18 +32,29 @@ def main() -> int:
     reporter = Reporter(settings)
     for folder in ("body", "proxy", "fastcgi", "uwsgi", "scgi"):
         (RUN / folder).mkdir(parents=True, exist_ok=True)
-    (RUN / "ready").unlink(missing_ok=True)
+    for left in ("ready", "nginx.pid"):
+        (RUN / left).unlink(missing_ok=True)
     APP_SOCKET.unlink(missing_ok=True)
     app = AppServer(APP_SOCKET, Application(settings))
     threading.Thread(target=app.serve_forever, daemon=True).start()
     nginx, records = start_nginx(settings)
     signal.signal(signal.SIGTERM, lambda _signal, _frame: stop(nginx, _frame))
-    reporter.emit("service_started", {"version": settings.server})
-    (RUN / "ready").touch()
+    if wait_for_nginx(nginx):
+        reporter.emit("service_started", {"version": settings.server})
+        (RUN / "ready").touch()
     with open(records, encoding="ascii", errors="backslashreplace") as lines:  # noqa: PTH123  # a descriptor
         while line := lines.readline(MAX_RECORD):
             reporter.record(line.rstrip("\n"))
     return nginx.wait()
+
+
+def wait_for_nginx(nginx: subprocess.Popen[bytes]) -> bool:
+    """Whether nginx listens: it writes its pid file once it does, or ends."""
+    while nginx.poll() is None:
+        if (RUN / "nginx.pid").exists():
+            return True
+        time.sleep(0.02)
+    return False
 
 
 def stop(nginx: subprocess.Popen[bytes], _frame: FrameType | None) -> None:
@@ -71,15 +84,19 @@ def start_nginx(settings: Settings) -> tuple[subprocess.Popen[bytes], int]:
 
 
 def site_root(settings: Settings) -> Path:
-    """Debian's site, or a copy of it with the persona's files added."""
-    if not settings.files:
-        return STOCK_ROOT
+    """A copy of Debian's site with the persona's files added, all as old as the machine says it is."""
     root = RUN / "site"
-    shutil.copytree(STOCK_ROOT, root, dirs_exist_ok=True)
+    shutil.rmtree(root, ignore_errors=True)
+    shutil.copytree(STOCK_ROOT, root)
+    front = front_page(settings.server)
+    if front:
+        (root / "index.html").write_text(front, encoding="utf-8")
     for path, text in settings.files.items():
         target = root / path.lstrip("/")
         target.parent.mkdir(parents=True, exist_ok=True)
         target.write_text(text, encoding="utf-8")
+    for made in root.rglob("*"):
+        os.utime(made, (settings.installed_at, settings.installed_at))
     return root
 
 

@@ -2,15 +2,21 @@
 
 The default persona is Debian's stock site word for word, so its answers are the genuine ones. Requests are
 written to an inherited pipe, which blocks when nobody reads, instead of to syslog, which drops.
+
+Known differences from the genuine server:
+- A request whose announced body does not come is answered when it has come or timed out, not at once:
+  the body is wanted for the record.
+- Under a name that only rules can set (`is_native`), `Server:` stands after nginx's own headers.
 """
 
 from __future__ import annotations
 
 from pathlib import Path
 
-from web.errorpages import REASONS, error_page
+from web.errorpages import NGINX_CODES, content_type, error_page
 from web.settings import INSTALLED, Settings
 
+HIDDEN_VERSION = "nginx"  # what server_tokens off makes of it
 RUN = Path("/run/www")
 APP_SOCKET = RUN / "app.sock"
 PROGRAM = Path("/usr/sbin/nginx")
@@ -18,6 +24,7 @@ STOCK_ROOT = Path("/var/www/html")
 MODULES = Path("/usr/lib/nginx/modules")
 
 _MAIN = """daemon off;
+user root root;
 worker_processes 1;
 pid {run}/nginx.pid;
 error_log /dev/null;
@@ -43,10 +50,12 @@ http {{
     access_log off;
     lua_package_path "{code}/?.lua;;";
     init_worker_by_lua_block {{ require("record").open("/dev/fd/{log_fd}") }}
-    rewrite_by_lua_block {{ require("record").read_body() }}
-    header_filter_by_lua_block {{ require("record").keep_header() }}
+    rewrite_by_lua_block {{ require("record").rewrite() }}
+    header_filter_by_lua_block {{ require("record").filter_header() }}
     log_by_lua_block {{ require("record").write() }}
     geo $dollar {{ default "$"; }}
+    # The user agents for which nginx pads its error pages.
+    map $http_user_agent $wants_padding {{ default 0; "~MSIE|Chrome/" 1; }}
 {http}    server {{
         listen 80 default_server;
         listen [::]:80 default_server;
@@ -61,8 +70,18 @@ _PROXY = f"""            proxy_pass http://unix:{APP_SOCKET}:;
             proxy_http_version 1.1;
             proxy_set_header Host $http_host;
 """
+_REAL_ERRORS = "            proxy_intercept_errors on;\n"
 _STATIC = """        location / {
             try_files $uri $uri/ =404;
+        }
+"""
+# Without nginx's redirect of directories, whose page would name the genuine server.
+_STATIC_BY_RULES = """        location / {
+            try_files $uri =404;
+        }
+"""
+_INDEX_BY_RULES = """        location = / {
+            try_files /index.html /index.htm /index.nginx-debian.html =404;
         }
 """
 
@@ -73,6 +92,11 @@ def worn_by_binary(server: str) -> bool:
     Only then do header order and error pages stay nginx's own; any other name is set by rules.
     """
     return server.startswith("nginx/") and len(server) == len(INSTALLED)
+
+
+def is_native(server: str) -> bool:
+    """Whether nginx can say `server` by itself, with its own header order and pages."""
+    return worn_by_binary(server) or server == HIDDEN_VERSION
 
 
 def dressed_binary(server: str) -> bytes:
@@ -91,8 +115,8 @@ def quote(text: str) -> str:
 
 def render(settings: Settings, log_fd: int, site_root: Path, code: Path) -> str:
     """The whole nginx.conf. `site_root` holds the static files, `code` the folder of record.lua."""
-    http = ""
-    if not worn_by_binary(settings.server):
+    http = "    server_tokens off;\n" if settings.server == HIDDEN_VERSION else ""
+    if not is_native(settings.server):
         http += f"    more_set_headers {quote('Server: ' + settings.server)};\n"
     for name, value in settings.extra_headers.items():
         http += f"    more_set_headers {quote(f'{name}: {value}')};\n"
@@ -108,35 +132,38 @@ def render(settings: Settings, log_fd: int, site_root: Path, code: Path) -> str:
 
 
 def _error_pages(settings: Settings) -> str:
-    if worn_by_binary(settings.server):
-        # The application's empty 404 becomes nginx's own page.
-        own = "        error_page 404 @missing;\n        location @missing { internal; return 404; }\n"
-        return own if settings.fake_app != "none" else ""
+    if is_native(settings.server):
+        # An empty answer of the application becomes nginx's own page.
+        own = {404} if settings.fake_app != "none" else set()
+        if settings.has_bare_status:
+            own.add(settings.response_code)
+        return "".join(
+            f"        error_page {code} @own{code};\n"
+            f"        location @own{code} {{ internal; return {code}; }}\n"
+            for code in sorted(own)
+        )
     lines = ""
-    for status in REASONS:
-        body = quote(error_page(status, settings.server)).replace("${dollar}host", "$host")
+    for code in NGINX_CODES:
+        body, padding = (
+            quote(text).replace("${dollar}host", "$host") for text in error_page(code, settings.server)
+        )
+        status = 400 if code == 494 else code
+        # By an address, not a named location: a request too broken to have one gets there as well.
         lines += (
-            f"        error_page {status} @error{status};\n"
-            f"        location @error{status} {{ internal; default_type text/html;"
-            f" return {status} {body}; }}\n"
+            f"        error_page {code} /_error/{code};\n"
+            f"        location = /_error/{code} {{ internal;"
+            f' default_type "{content_type(settings.server)}"; set $padding "";'
+            f' if ($wants_padding) {{ set $padding {padding}; }} return {status} {body[:-1]}$padding"; }}\n'
         )
     return lines
 
 
 def _front(settings: Settings) -> str:
     if settings.fake_app != "none":
-        static = "".join(
-            f"        location = {quote(path)} {{ root {RUN}/site; }}\n" for path in settings.files
-        )
-        return static + (
-            "        location / {\n"
-            f"            proxy_pass http://unix:{APP_SOCKET}:;\n"
-            "            proxy_http_version 1.1;\n"
-            "            proxy_set_header Host $http_host;\n"
-            "            proxy_set_header X-Real-IP $remote_addr;\n"
-            "            proxy_intercept_errors on;\n"
-            "        }\n"
-        )
+        own = "".join(f"        location = {quote(path)} {{ root {RUN}/site; }}\n" for path in settings.files)
+        return f"{own}        location / {{\n{_PROXY}{_REAL_ERRORS}        }}\n"
+    static = _STATIC if is_native(settings.server) else _STATIC_BY_RULES
     if settings.has_own_front:
-        return f"        location = / {{\n{_PROXY}        }}\n{_STATIC}"
-    return _STATIC
+        errors = _REAL_ERRORS if settings.has_bare_status else ""
+        return f"{static}        location = / {{\n{_PROXY}{errors}        }}\n"
+    return static if is_native(settings.server) else static + _INDEX_BY_RULES

@@ -36,6 +36,19 @@ class Settings:
         """Whether the front page is not the stock one."""
         return bool(self.custom_body) or self.response_code != HTTPStatus.OK
 
+    @property
+    def has_bare_status(self) -> bool:
+        """Whether the front page is the server's own error page."""
+        return not self.custom_body and self.response_code >= HTTPStatus.BAD_REQUEST
+
+    @property
+    def installed_at(self) -> int:
+        """When the site was put there, in seconds since 1970: between July 2023 and December 2024.
+
+        It shows in Last-Modified and ETag, which the image's own files would make alike everywhere.
+        """
+        return 1_688_300_000 + int(self.derive("installed", 8), 16) % 46_000_000
+
     def derive(self, label: str, size: int = 16) -> str:
         """`size` hex digits that only this machine has, the same after every start."""
         return hmac.new(self.seed, label.encode(), hashlib.sha256).hexdigest()[:size]
