@@ -72,7 +72,7 @@ class CustomService(ApiModel):
     args: tuple[str, ...] = Field((), description="Arguments to use instead of the image's.", max_length=64)
     ports: tuple[Port, ...] = Field(
         (),
-        description="Ports that it listens on; shown in status. Below 1024 it gets the one capability to bind them.",
+        description="Ports that it listens on; shown in status. Those below 1024 need no privilege.",
         max_length=64,
     )
     env: dict[str, str] = Field(

@@ -91,7 +91,11 @@ class PersonaKey(Part):
             right = (self.minimum is None or value >= self.minimum) and (
                 self.maximum is None or value <= self.maximum
             )
-        return None if right else f"must be {self.expectation()}"
+        return None if right else self.must()
+
+    def must(self) -> str:
+        """What to say when a value is wrong. A pattern alone tells few people what is meant."""
+        return f"must be {self.expectation()}" + (f" ({self.help.rstrip('.')})" if self.pattern else "")
 
 
 def _is_of_type(value: object, kind: KeyType) -> bool:

@@ -69,6 +69,7 @@ def _events(registry: kopf.OperatorRegistry, engine: Engine) -> None:
         if not caches.bound:
             for name in ("deckies", "hosts", "pods", "nodes", "requests"):
                 getattr(caches, name).bind(indices[name])
+            engine.state.events.adopt()
             engine.state.check_prepared()
 
     @kopf.on.event(GROUP, VERSION, "deckies", registry=registry)

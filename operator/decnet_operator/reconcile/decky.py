@@ -18,7 +18,6 @@ from decnet_operator.domain.observed import ADDRESS_CONFLICT, PERSONA
 from decnet_operator.domain.problem import Problem, ProblemError
 from decnet_operator.kube.client import DECKY
 from decnet_operator.kube.errors import GoneError
-from decnet_operator.kube.events import record
 from decnet_operator.reconcile import world
 from decnet_operator.reconcile.networks import Networks
 from decnet_operator.reconcile.pods import Pods
@@ -126,7 +125,7 @@ class DeckyReconciler:
         remedy = (
             "choosing another address" if chosen else "choose another spec.network.ip or free the address"
         )
-        record(body, "Warning", ADDRESS_CONFLICT, f"{ending.message}: {remedy}")
+        self._state.events.record(body, "Warning", ADDRESS_CONFLICT, f"{ending.message}: {remedy}")
 
     async def _report_problem(self, key: Key, body: Body, pod: Body | None, problem: Problem) -> None:
         """Say why nothing can be done. A pod that runs is left alone: it is what was asked for before."""
@@ -161,8 +160,18 @@ class DeckyReconciler:
         except GoneError:
             return dict(body)
         self._state.wrote(written)
-        _announce(body, before, verdict)
+        self._announce(body, before, verdict)
         return written
+
+    def _announce(self, body: Body, before: Body, verdict: Verdict) -> None:
+        """An Event when the decky becomes ready or gets stuck."""
+        old = {it["type"]: it for it in before.get("conditions") or []}
+        if verdict.ready and old.get("Ready", {}).get("status") != "True":
+            self._state.events.record(body, "Normal", "Ready", verdict.message)
+        elif verdict.stalled and (
+            old.get("Stalled", {}).get("status") != "True" or old["Stalled"].get("reason") != verdict.reason
+        ):
+            self._state.events.record(body, "Warning", verdict.reason, verdict.message)
 
 
 def _identity(before: Body, machine: Machine | None, place: Place | None, pod: Body | None) -> dict[str, Any]:
@@ -182,14 +191,3 @@ def _identity(before: Body, machine: Machine | None, place: Place | None, pod: B
         service_names=",".join(machine.service_names),
         services=observed.service_statuses(machine, pod),
     ).model_dump(mode="json", by_alias=True, exclude_none=True, exclude={"conditions"})
-
-
-def _announce(body: Body, before: Body, verdict: Verdict) -> None:
-    """An Event when the decky becomes ready or gets stuck."""
-    old = {it["type"]: it for it in before.get("conditions") or []}
-    if verdict.ready and old.get("Ready", {}).get("status") != "True":
-        record(body, "Normal", "Ready", verdict.message)
-    elif verdict.stalled and (
-        old.get("Stalled", {}).get("status") != "True" or old["Stalled"].get("reason") != verdict.reason
-    ):
-        record(body, "Warning", verdict.reason, verdict.message)

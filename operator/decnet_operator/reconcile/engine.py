@@ -33,7 +33,7 @@ _HOST_GONE_SECONDS = 5.0
 
 
 class Engine:
-    """Owns the tasks. `start` must be called in one of kopf's tasks, so that Events find their way."""
+    """Owns the tasks."""
 
     def __init__(self, state: State) -> None:
         self.state = state

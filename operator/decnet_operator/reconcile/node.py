@@ -6,7 +6,6 @@ import logging
 
 from decnet_operator.domain.selector import Selector
 from decnet_operator.kube.client import SWARM_HOST
-from decnet_operator.kube.events import record
 from decnet_operator.reconcile.queue import Key
 from decnet_operator.reconcile.state import Body, State
 from decnet_operator.specs.names import OPT_OUT_LABEL
@@ -31,7 +30,7 @@ class NodeReconciler:
             return
         made = await self._state.kube.apply(SWARM_HOST, enrolled_host(node))
         log.info("node %s is enrolled as a SwarmHost", key.name)
-        record(made, "Normal", "Enrolled", "the node matches the selector of nodes that carry deckies")
+        self._state.events.record(made, "Normal", "Enrolled", "the node matches the selector")
 
     def _wanted(self, node: Body) -> bool:
         labels = node["metadata"].get("labels") or {}

@@ -13,7 +13,6 @@ from decnet_operator.domain.conditions import Verdict
 from decnet_operator.domain.problem import ProblemError
 from decnet_operator.kube.client import POD
 from decnet_operator.kube.errors import KubeError
-from decnet_operator.kube.events import record
 from decnet_operator.reconcile.state import Body, State
 from decnet_operator.reconcile.world import owner_uid
 from decnet_operator.specs.names import CHECKSUM
@@ -95,7 +94,7 @@ class Pods:
     async def _replace(self, decky: Body, pod: Body, reason: str, message: str) -> Step:
         it = pod["metadata"]
         await self._state.kube.delete(POD, it["namespace"], it["name"], it["uid"])
-        record(decky, "Normal", f"Pod{reason}", message)
+        self._state.events.record(decky, "Normal", f"Pod{reason}", message)
         return Step(Verdict("Replacing", "the pod is being replaced"))
 
     async def _repair(self, decky: Body, manifest: dict[str, Any], pod: Body) -> Step:
@@ -107,7 +106,9 @@ class Pods:
             return await self._replace(
                 decky, pod, "Repaired", "the pod is replaced: it was changed by somebody else"
             )
-        record(decky, "Normal", "PodRepaired", "the pod was changed by somebody else and put right")
+        self._state.events.record(
+            decky, "Normal", "PodRepaired", "the pod was changed by somebody else and put right"
+        )
         return Step()
 
 

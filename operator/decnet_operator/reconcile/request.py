@@ -13,7 +13,6 @@ from decnet_operator.domain import requests
 from decnet_operator.domain.pki import sign_node
 from decnet_operator.domain.problem import Problem
 from decnet_operator.kube.client import REQUEST
-from decnet_operator.kube.events import record
 from decnet_operator.reconcile.queue import Key
 from decnet_operator.reconcile.state import Body, State, now_text
 from decnet_operator.reconcile.swarmhost import SwarmHostReconciler
@@ -63,7 +62,8 @@ class RequestReconciler:
         self._answered.add(uid)
         metrics.CERTIFICATES.labels("signed").inc()
         log.info("request %s: signed for %s until %s", key.name, node, issued.not_after)
-        record(host, "Normal", "CertificateIssued", f"serial {issued.serial}, until {issued.not_after}")
+        text = f"serial {issued.serial}, until {issued.not_after}"
+        self._state.events.record(host, "Normal", "CertificateIssued", text)
 
     async def _decide(self, request: Body, kind: Literal["Approved", "Denied"], why: Problem) -> None:
         name = request["metadata"]["name"]

@@ -15,6 +15,7 @@ from decnet_operator.domain.catalogue import Catalogue
 from decnet_operator.domain.ledger import Ledger
 from decnet_operator.domain.pki import KeyPair
 from decnet_operator.kube.client import Kube
+from decnet_operator.kube.events import Recorder
 from decnet_operator.reconcile.queue import Key, Queue
 from decnet_operator.settings import OperatorSettings
 from decnet_operator.specs.pod import Deployment
@@ -86,6 +87,7 @@ class State:
     kube: Kube
     queue: Queue
     caches: Caches = field(default_factory=Caches)
+    events: Recorder = field(default_factory=Recorder)
     ledger: Ledger = field(default_factory=Ledger)
     install_secret: bytes = b""
     authority: KeyPair | None = None

@@ -11,7 +11,6 @@ from decnet_operator.domain.conditions import conditions
 from decnet_operator.domain.hosthealth import HostHealth, judge
 from decnet_operator.kube.client import SWARM_HOST
 from decnet_operator.kube.errors import GoneError
-from decnet_operator.kube.events import record
 from decnet_operator.reconcile import world
 from decnet_operator.reconcile.queue import Key
 from decnet_operator.reconcile.state import Body, State, decky_key, now_text
@@ -86,4 +85,6 @@ class SwarmHostReconciler:
         old: Body = next((it for it in before.get("conditions") or [] if it["type"] == "Ready"), {})
         if old.get("reason") != health.verdict.reason:
             fine = health.verdict.ready or health.verdict.reason == "AgentMissing"
-            record(body, "Normal" if fine else "Warning", health.verdict.reason, health.verdict.message)
+            self._state.events.record(
+                body, "Normal" if fine else "Warning", health.verdict.reason, health.verdict.message
+            )

@@ -110,8 +110,7 @@ def catalogue_container(
 
 
 def custom_container(service: CustomService, machine: Machine, pull_policy: str) -> dict[str, Any]:
-    """A service of the user's: no settings of ours, no capability but that to bind low ports."""
-    low = any(it.port < _PRIVILEGED_PORTS for it in service.ports)
+    """A service of the user's: no settings of ours, no capability."""
     container: dict[str, Any] = {
         "name": service.name,
         "image": service.image,
@@ -121,7 +120,7 @@ def custom_container(service: CustomService, machine: Machine, pull_policy: str)
         "resources": _resources(machine, {"cpu": "10m", "memory": "32Mi"}, {"memory": "256Mi"}),
         "securityContext": {
             "allowPrivilegeEscalation": False,
-            "capabilities": _capabilities(("NET_BIND_SERVICE",) if low else ()),
+            "capabilities": _capabilities(()),
             "privileged": False,
         },
         "terminationMessagePath": _LAST_WORDS,
@@ -133,6 +132,18 @@ def custom_container(service: CustomService, machine: Machine, pull_policy: str)
     if service.args:
         container["args"] = list(service.args)
     return container
+
+
+def lowest_unprivileged_port(machine: Machine) -> int | None:
+    """The lowest port below 1024 that a service without privileges binds; None when there is none."""
+    ports = [
+        it.port
+        for item in machine.services
+        if item.definition.security.runAsUser != 0 and "NET_BIND_SERVICE" not in item.definition.capabilities
+        for it in item.definition.ports
+    ]
+    ports += [it.port for item in machine.custom_services for it in item.ports]
+    return min((port for port in ports if port < _PRIVILEGED_PORTS), default=None)
 
 
 def scratch_volumes(machine: Machine) -> Iterator[dict[str, Any]]:

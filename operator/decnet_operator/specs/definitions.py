@@ -169,7 +169,11 @@ def _enumerated(node: Schema, catalogue: Catalogue) -> Schema:
         "distros": data.distros(),
     }
     table = node.get("x-decnet-enum")
-    return {"enum": list(tables[table])} if table else {}
+    if not table:
+        return {}
+    # kubectl explain shows four values of an enum only; the description has them all.
+    values = list(tables[table])
+    return {"enum": values, "description": f"{node['description']} One of {', '.join(values)}."}
 
 
 def _persona_keys(catalogue: Catalogue) -> str:

@@ -15,6 +15,7 @@ from decnet_operator.specs import names
 from decnet_operator.specs.containers import (
     catalogue_container,
     custom_container,
+    lowest_unprivileged_port,
     persona_container,
     scratch_volumes,
 )
@@ -138,6 +139,10 @@ def _spec(machine: Machine, place: Place, deployment: Deployment) -> dict[str, A
             *scratch_volumes(machine),
         ],
     }
+    if lowest := lowest_unprivileged_port(machine):
+        # So that no service needs a capability, or root, for its port. One of the sysctls that every kubelet allows.
+        sysctl = {"name": "net.ipv4.ip_unprivileged_port_start", "value": str(lowest)}
+        spec["securityContext"]["sysctls"] = [sysctl]
     if deployment.pull_secrets:
         spec["imagePullSecrets"] = [{"name": name} for name in deployment.pull_secrets]
     if machine.runtime_class_name:

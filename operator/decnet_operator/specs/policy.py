@@ -93,7 +93,7 @@ def _problems(item: ServiceDefinition) -> str:
 
 def _key_problem(where: str, key: PersonaKey) -> str:
     value = f"p[{_text(key.name)}]"
-    sentence = _text(f"{where}{key.name}: must be {key.expectation()}")
+    sentence = _text(f"{where}{key.name}: {key.must()}")
     return f"({_text(key.name)} in p && !({_right(value, key)}) ? [{sentence}] : [])"
 
 
