@@ -8,7 +8,7 @@ from typing import TypeVar
 
 from decnet_cli.output import Table, plain
 from decnet_operator.domain import data
-from decnet_operator.domain.catalogue import ServiceDefinition, load_catalogue
+from decnet_operator.domain.catalogue import PersonaKey, ServiceDefinition, load_catalogue
 
 T = TypeVar("T")
 
@@ -45,18 +45,18 @@ def _ports(item: ServiceDefinition) -> str:
 def _service(item: ServiceDefinition) -> Table:
     return Table(
         data=item.model_dump(mode="json", exclude_none=True),
-        columns=("persona key", "value", "default", "meaning"),
+        columns=("persona key", "type", "default", "meaning"),
         rows=[
-            (
-                key.name,
-                key.expectation(),
-                str(key.default) if key.default not in ("", {}, []) else "-",
-                key.help,
-            )
+            (key.name, key.type, str(key.default) if key.default not in ("", {}, []) else "-", _meaning(key))
             for key in item.persona
         ],
         before=f"{item.slug}: {item.title}, {_ports(item)}\n{item.summary}\nCaptures {', '.join(item.captures)}.",
     )
+
+
+def _meaning(key: PersonaKey) -> str:
+    limited = key.enum or key.pattern or key.minimum is not None or key.maximum is not None
+    return f"{key.help} Must be {key.expectation()}." if limited else key.help
 
 
 def archetypes(options: argparse.Namespace) -> Table:

@@ -147,8 +147,11 @@ def _structural(raw: Mapping[str, Any], defs: Mapping[str, Schema], catalogue: C
             node[inner] = _structural(node[inner], defs, catalogue)
     if "description" in node:
         node["description"] = " ".join(str(node["description"]).split())
-    if node.get("default") in (None, [], {}) and not (node.get("type") == "object" and "spec" in node):
+    if node.get("default") in (None, [], {}):
         node.pop("default", None)
+    if isinstance(node.get("default"), dict):
+        # kubectl drops nulls before it sends; helm does not, and the API server refuses them.
+        node["default"] = {key: value for key, value in node["default"].items() if value is not None}
     return {key: value for key, value in node.items() if key not in _DROPPED}
 
 
