@@ -92,13 +92,16 @@ class Service:
         persona: dict[str, Any] | None = None,
         seed: str = SEED,
         hostname: str = "web01",
+        command: str = "",
     ) -> None:
+        """`command` is a shell script to start instead of the image's own process."""
         self.definition = yaml.safe_load((ROOT / "images" / slug / "service.yaml").read_text())
         self.name = f"{slug}-{uuid.uuid4().hex[:8]}"
         self.hostname = hostname
         self.address = ""
         self._image = image(slug)
         self._network = network
+        self._command = command
         defaults = {key["name"]: key.get("default") for key in self.definition["persona"]}
         self._settings = {
             "hostname": hostname,
@@ -110,7 +113,8 @@ class Service:
         }
 
     def __enter__(self) -> Service:
-        docker("run", "-d", "--name", self.name, *self._options(), self._image)
+        script = ("-c", self._command) if self._command else ()
+        docker("run", "-d", "--name", self.name, *self._options(), self._image, *script)
         self.find_address()
         self.wait_ready()
         return self
@@ -136,6 +140,8 @@ class Service:
         limit = self.definition.get("resources", {}).get("limits", {}).get("memory")
         if limit:
             yield from ("--memory", re.sub(r"i$", "", limit).lower())
+        if self._command:
+            yield from ("--entrypoint", "sh")
         yield from ("--env", f"SETTINGS={json.dumps(self._settings)}")
 
     def find_address(self) -> None:

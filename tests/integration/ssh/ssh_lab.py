@@ -14,6 +14,9 @@ from types import TracebackType
 from lab.attacker import SSH_OPTIONS, Attacker
 
 USERS = "root:toor,admin:admin123"
+STOCK = "rm /usr/lib/*/libnss_systemd.so.2; ssh-keygen -A >/dev/null; mkdir -p /run/sshd; exec /usr/sbin/sshd -D -e"
+"""Starts the same package's sshd without anything of ours but PermitRootLogin."""
+
 PASSWORDS = {"root": "toor", "admin": "admin123"}
 
 
@@ -28,7 +31,8 @@ def ssh(
 ) -> str:
     """What `ssh` prints, both streams. The client takes the first value of an option: `options` win."""
     command = ("sshpass", "-p", password, "ssh", *options, *SSH_OPTIONS, f"{user}@{address}", *arguments)
-    return attacker.do(*command, check=False, stdin=stdin)
+    printed: str = attacker.do(*command, check=False, stdin=stdin)
+    return printed
 
 
 class Terminal:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import random
+import re
 import struct
 import time
 from collections.abc import Iterator
@@ -102,9 +103,16 @@ def test_a_flood_of_log_lines_fills_nothing(network: TestNetwork, attacker: Atta
 
 
 def test_a_reader_that_stands_still_stops_nobody(network: TestNetwork, attacker: Attacker) -> None:
-    """With nobody reading our output, logins work and the loss is counted when reading goes on."""
-    with Service("ssh", network.name, {"users": USERS}) as machine:
-        docker("exec", machine.name, "true")
-        for data in (b"SSH-2.0-x\r\n",) * 5:
-            exchange(machine.address, data)
+    """With nobody reading our output, logins work; what is lost is counted, and memory stays bounded."""
+    unread = "mkfifo /tmp/p; sleep infinity < /tmp/p & exec /sbin/init > /tmp/p"
+    with Service("ssh", network.name, {"users": USERS}, command=unread) as machine:
+        flood = "head -c 8000000 /dev/zero | tr '\\0' x | fold -w 900 | logger -p auth.info; echo flooded"
+        assert "flooded" in ssh(attacker, machine.address, "root", "toor", flood)
         assert "in" in ssh(attacker, machine.address, "root", "toor", "echo in")
+        resident = docker("exec", machine.name, "awk", "/^VmRSS/ {print $2}", "/proc/1/status")
+        assert int(resident) < 12_000  # KiB; the queue is 4 MiB
+        read = docker("exec", machine.name, "timeout", "2", "cat", "/tmp/p", check=False)
+        ssh(attacker, machine.address, "root", "toor", "echo and on")
+        read += docker("exec", machine.name, "timeout", "2", "cat", "/tmp/p", check=False)
+        assert re.search(r"\d+ lines were dropped", read)
+        assert 'command="echo and on"' in read

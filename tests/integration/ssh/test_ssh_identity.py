@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
-import pytest
-from service_image import OTHER_SEED, Service, TestNetwork, docker, image
-from ssh_lab import USERS, banner, first_packet, name_lists, ssh
+import re
+from collections.abc import Iterator
 
-from lab.attacker import Attacker
+import pytest
+from service_image import OTHER_SEED, Service, TestNetwork, docker
+from ssh_lab import STOCK, USERS, banner, first_packet, name_lists, ssh
+
+from lab.attacker import SSH_OPTIONS, Attacker
 
 CLAIMED = "OpenSSH_8.9p1 Ubuntu-3ubuntu0.10"  # longer than the installed one: nothing may cut it
 
@@ -23,32 +26,47 @@ def test_nmap_names_it(machine: Service, attacker: Attacker) -> None:
         assert word not in scan.lower()
 
 
-def test_the_first_exchange_is_stock(machine: Service, network: TestNetwork) -> None:
-    """The same package's sshd, started without anything of ours, says the same but for keys and cookie."""
-    stock = (
-        "rm /usr/lib/*/libnss_systemd.so.2 /etc/ssh/sshd_config.d/* && ssh-keygen -A >/dev/null"
-        " && mkdir -p /run/sshd && exec /usr/sbin/sshd -D"
-    )
-    name = docker(
-        "run", "-d", "--rm", "--network", network.name, "--entrypoint", "sh", image("ssh"), "-c", stock
-    ).strip()
-    try:
-        template = "{{range .NetworkSettings.Networks}}{{.IPAddress}}{{end}}"
-        address = docker("inspect", "-f", template, name).strip()
-        theirs = _retry(address)
-        assert banner(machine.address) == banner(address)
-        assert name_lists(first_packet(machine.address)) == name_lists(theirs)
-    finally:
-        docker("rm", "-f", name)
+@pytest.fixture(scope="module")
+def stock(network: TestNetwork) -> Iterator[Service]:
+    with Service("ssh", network.name, command=STOCK) as service:
+        yield service
 
 
-def _retry(address: str) -> bytes:
-    for _ in range(50):
-        try:
-            return first_packet(address)
-        except OSError:
-            docker("version")  # a moment
-    raise AssertionError("the stock sshd does not answer")
+def test_the_first_exchange_is_stock(machine: Service, stock: Service) -> None:
+    """But for keys and cookie."""
+    assert banner(machine.address) == banner(stock.address)
+    assert name_lists(first_packet(machine.address)) == name_lists(first_packet(stock.address))
+
+
+def test_the_log_is_stock(machine: Service, stock: Service, attacker: Attacker) -> None:
+    """Unknown users, keys, wrong passwords, too many attempts: sshd says the same of each."""
+    attacker.do(
+        "sh", "-c",
+        "for n in 1 2 3 4 5 6 7; do rm -f /tmp/many$n*; ssh-keygen -q -t ed25519 -N '' -f /tmp/many$n; done",
+        check=False,
+    )  # fmt: skip
+    since = machine.mark()
+    stock_since = len(stock.output().splitlines())
+    for service in (machine, stock):
+        for user in ("root", "ghost"):
+            for keys in (1, 7):
+                options = [word for n in range(keys) for word in ("-i", f"/tmp/many{n + 1}")]
+                ssh(attacker, service.address, user, "wrong", "true", options=tuple(options))
+            ssh(attacker, service.address, user, "wrong", "true", options=("-o", "NumberOfPasswordPrompts=3"))
+            attacker.do("ssh", *SSH_OPTIONS, "-o", "BatchMode=yes", f"{user}@{service.address}", check=False)
+    ours = [line.message for line in machine.lines()[since:] if line.msg_id == "daemon_log"]
+    theirs = [line.removesuffix("\r") for line in stock.output().splitlines()[stock_since:]]
+    assert _comparable(ours) == _comparable(theirs)
+    assert len(_comparable(theirs)) > 15
+
+
+def _comparable(messages: list[str]) -> list[str]:
+    """Without ports; PAM and the preceding "error: " go to the system log only."""
+    return [
+        re.sub(r"port \d+", "port N", message.removeprefix("error: "))
+        for message in messages
+        if not message.startswith(("pam_", "PAM "))
+    ]
 
 
 def test_the_packages_files_are_untouched(machine: Service) -> None:
@@ -74,7 +92,7 @@ def test_restarts_keep_the_host_keys(network: TestNetwork, attacker: Attacker) -
 
 
 @pytest.fixture(scope="module")
-def claimant(network: TestNetwork) -> Service:
+def claimant(network: TestNetwork) -> Iterator[Service]:
     persona = {"users": "ubuntu:pass:word,backup1:x", "version": CLAIMED, "motd": "Keep out.\nReally."}
     with Service("ssh", network.name, persona, hostname="files02") as service:
         yield service

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 import re
+import time
 
 import pytest
 from service_image import ROOT, Service, docker, image
 from ssh_lab import Terminal, ssh
 
-from lab.attacker import Attacker
+from lab.attacker import SSH_OPTIONS, Attacker
 
 WORDS = re.compile(
     r"honeypot|decoy|decnet|kube|cowrie|SETTINGS|persona|seed.?5eed|(?<![a-z])tap(?![a-z])|LD_PRELOAD", re.I
@@ -45,6 +46,17 @@ def test_processes(machine: Service, attacker: Attacker) -> None:
     assert "-bash" in arguments
     for text in arguments:
         assert text in ("/sbin/init", "-bash", "ps -eo pid=,args=") or text.startswith("sshd: "), text
+
+
+def test_titles_of_an_unknown_users_processes(machine: Service, attacker: Attacker) -> None:
+    attacker.do("sh", "-c", "printf '#!/bin/sh\\nsleep 6; echo x\\n' > /tmp/ask; chmod +x /tmp/ask")
+    attacker.start(
+        "env", "SSH_ASKPASS=/tmp/ask", "SSH_ASKPASS_REQUIRE=force", "ssh", *SSH_OPTIONS,
+        f"ghost@{machine.address}",
+    )  # fmt: skip
+    time.sleep(1.5)
+    titles = set(as_root(machine, attacker, "ps -eo args=").splitlines())
+    assert {"sshd: unknown [priv]", "sshd: unknown [net]"} <= {title.strip() for title in titles}
 
 
 def test_environment_and_maps(machine: Service, attacker: Attacker) -> None:

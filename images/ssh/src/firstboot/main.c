@@ -8,6 +8,7 @@
 
 #include "accounts.h"
 #include "hostkeys.h"
+#include "records.h"
 #include "settings.h"
 
 static bool write_motd(const char *text) {
@@ -32,6 +33,7 @@ int main(void) {
   umask(022);
   if (!settings_read(&settings)) return 1;
   mkdir("/run/sshd", 0755); /* sshd's empty root for its unprivileged half; systemd makes it */
+  records_write();
   if (!hostkeys_write(&settings) || !accounts_write(&settings)) return 1;
   if (!write_motd(settings.motd)) {
     perror("/etc/motd");
