@@ -115,7 +115,7 @@ def _claims(deckies: Iterable[Body]) -> Iterator[Claim]:
 
 def hosts(state: State) -> Mapping[str, Host]:
     """SwarmHosts by name, as their status describes them."""
-    return {host.name: host for host in map(_host, state.caches.hosts.all())}
+    return {host.name: host for host in (_host(state.fresh(body)) for body in state.caches.hosts.all())}
 
 
 def _host(body: Body) -> Host:

@@ -147,12 +147,18 @@ def _structural(raw: Mapping[str, Any], defs: Mapping[str, Schema], catalogue: C
             node[inner] = _structural(node[inner], defs, catalogue)
     if "description" in node:
         node["description"] = " ".join(str(node["description"]).split())
-    if node.get("default") in (None, [], {}):
-        node.pop("default", None)
-    if isinstance(node.get("default"), dict):
-        # kubectl drops nulls before it sends; helm does not, and the API server refuses them.
-        node["default"] = {key: value for key, value in node["default"].items() if value is not None}
+    node = _with_plain_default(node)
     return {key: value for key, value in node.items() if key not in _DROPPED}
+
+
+def _with_plain_default(node: Schema) -> Schema:
+    """Defaults without what is not set: kubectl drops nulls before it sends; helm does not, and the server refuses."""
+    default = node.pop("default", None)
+    if isinstance(default, dict):
+        default = {key: value for key, value in default.items() if value is not None} or (
+            {} if default else None
+        )
+    return node if default in (None, []) else {**node, "default": default}
 
 
 def _without_union(node: Schema) -> Schema:
