@@ -12,7 +12,8 @@ from pathlib import Path
 
 from kubernetes import client, config
 
-GROUP, VERSION, DECKY = "decnet.io", "v1alpha1", "decnet-helm-test"
+GROUP, VERSION, DECKY = "decnet.io", "v1alpha1", "helm-test-target"
+"""A decky's pod is named like the decky, so this must not be the test pod's own name."""
 SHARED = Path("/shared")
 NAMESPACE, NODE = os.environ["NAMESPACE"], os.environ["NODE"]
 TIMEOUT = float(os.environ["TIMEOUT_SECONDS"])
