@@ -12,8 +12,8 @@ from lab.cluster import events, last_event_id, wait_for
 from lab.deckies import SERVER_HEADER
 
 HYDRA_GUESSES = [
+    ("root", "123456"),  # first: hydra skips an account once it is in
     ("root", "toor"),
-    ("root", "123456"),
     ("admin", "admin123"),
     ("nobody42", "letmein"),
     ("oracle", "x y%"),
