@@ -25,6 +25,7 @@ remove() {
 needed=()
 [ -x /usr/lib/postgresql/15/bin/initdb ] || needed+=(postgresql-15)
 command -v shellcheck >/dev/null || needed+=(shellcheck)
+[ -x /usr/bin/chromium ] || needed+=(chromium)
 if [ ${#needed[@]} -gt 0 ]; then
   step "Installing Debian packages that only the tests need: ${needed[*]}"
   export DEBIAN_FRONTEND=noninteractive
