@@ -41,7 +41,10 @@ def main(argv: Sequence[str] | None = None) -> int:
             write_definitions(options.out)
             return 0
         asyncio.run(_operate(_settings()))
-    except (StartError, CatalogueError, SelectorError) as error:
+    except SelectorError as error:
+        print(f"decnet-operator: DECNET_OPERATOR_NODE_SELECTOR: {error}", file=sys.stderr)
+        return 2
+    except (StartError, CatalogueError) as error:
         print(f"decnet-operator: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:

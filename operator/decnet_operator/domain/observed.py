@@ -44,7 +44,7 @@ def is_ready(pod: Body) -> bool:
 def gave_up(pod: Body) -> Ending | None:
     """Why the persona is not running now; None while it is, or when it never said why."""
     for status in pod.get("status", {}).get("initContainerStatuses") or []:
-        if status.get("name") != PERSONA or status.get("state", {}).get("running"):
+        if status.get("name") != PERSONA or "running" in status.get("state", {}):
             continue
         for state in (status.get("state"), status.get("lastState")):
             ended = (state or {}).get("terminated") or {}
