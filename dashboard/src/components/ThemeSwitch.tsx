@@ -9,7 +9,9 @@ const CHOICES = [
 
 /** Light, dark, or what the system says. */
 export function ThemeSwitch() {
-  const { colorScheme, setColorScheme } = useMantineColorScheme();
+  const { colorScheme, setColorScheme } = useMantineColorScheme({
+    keepTransitions: true, // else Mantine inserts a style element, which the policy forbids
+  });
   return (
     <SegmentedControl
       size="xs"

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import base64
 import json
 import os
+from pathlib import Path
 from types import TracebackType
 from typing import Any
 from urllib.parse import urlsplit
@@ -78,6 +80,12 @@ def axe(page: Page) -> list[str]:
         for violation in found["violations"]
         for node in violation["nodes"]
     ]
+
+
+def picture(page: Page, path: Path) -> None:
+    """Save what the page shows as a PNG. Playwright's own way adds a style that the page's policy forbids."""
+    shot = page.context.new_cdp_session(page).send("Page.captureScreenshot")
+    path.write_bytes(base64.b64decode(shot["data"]))
 
 
 def execute(statement: str) -> None:

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Page, expect
 
-from dashboard.browser import STRICTEST, Watch, axe, insert_event, with_strictest_policy
+from dashboard.browser import STRICTEST, Watch, axe, insert_event, picture, with_strictest_policy
 from dashboard.conftest import Account
 
 PAGES = {"overview": "/", "events": "/events", "deckies": "/deckies", "password": "/password"}
@@ -36,7 +36,7 @@ def test_login_page_is_accessible(page: Page, screenshots: Path, theme: str) -> 
     expect(page.get_by_role("heading", name="Log in")).to_be_visible()
     _theme(page, theme)
     assert axe(page) == []
-    page.screenshot(path=screenshots / f"login-{theme.lower()}.png")
+    picture(page, screenshots / f"login-{theme.lower()}.png")
 
 
 def test_wrong_password_is_told(page: Page, watch: Watch, account: Account) -> None:
@@ -70,7 +70,7 @@ def test_first_login_must_change_the_password(
     page.goto("/deckies")
     expect(page.get_by_role("heading", name="Choose a new password")).to_be_visible()
     assert axe(page) == []
-    page.screenshot(path=screenshots / f"first-login-{theme.lower()}.png")
+    picture(page, screenshots / f"first-login-{theme.lower()}.png")
     page.get_by_role("button", name="Log out").click()
     expect(page.get_by_role("heading", name="Log in")).to_be_visible()
 
@@ -136,7 +136,7 @@ def test_drawer_by_keyboard(page: Page, attack: Callable[[], str], screenshots: 
     for theme in ("light", "dark"):
         page.evaluate(SET_SCHEME, theme)
         assert axe(page) == []
-        page.screenshot(path=screenshots / f"event-{theme}.png")
+        picture(page, screenshots / f"event-{theme}.png")
     page.keyboard.press("Escape")
     expect(drawer).to_have_count(0)
     expect(row.get_by_role("button")).to_be_focused()
@@ -214,7 +214,7 @@ def test_axe_finds_nothing(page: Page, screenshots: Path, name: str, theme: str)
     if name == "events":
         expect(page.get_by_role("row").nth(1)).to_be_visible()
     assert axe(page) == []
-    page.screenshot(path=screenshots / f"{name}-{theme.lower()}.png")
+    picture(page, screenshots / f"{name}-{theme.lower()}.png")
 
 
 def test_no_page_needs_more_than_the_strictest_policy(page: Page) -> None:
