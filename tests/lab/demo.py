@@ -83,7 +83,8 @@ def _describe(row: dict[str, Any]) -> str:
         what = " ".join(
             fields[k] for k in ("principal", "command", "method", "path", "version") if fields.get(k)
         )
-    return f"{row['occurred_at'].split('+')[0][11:23]:<12}  {row['service']:<5} {row['event_id']:<15} {row['src_ip']}  {what}"
+    time = row["occurred_at"].split("+")[0][11:23]
+    return f"{time:<12}  {row['service']:<5} {row['event_id']:<15} {row['src_ip']}  {what}"
 
 
 def main() -> int:
