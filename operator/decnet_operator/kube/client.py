@@ -17,6 +17,8 @@ from kubernetes.aio.client.exceptions import ApiException
 from decnet_operator.kube.errors import GoneError, KubeError
 
 FIELD_MANAGER = "decnet-operator"
+_JSON = "application/json"
+_METADATA_ONLY = "application/json;as=PartialObjectMetadataList;g=meta.k8s.io;v=v1"
 _APPLY = "application/apply-patch+yaml"
 _MERGE = "application/merge-patch+json"
 _SECONDS = 20.0
@@ -42,6 +44,7 @@ SECRET = Kind("/api/v1", "secrets")
 CONFIG_MAP = Kind("/api/v1", "configmaps")
 NETWORK = Kind("/apis/k8s.cni.cncf.io/v1", "network-attachment-definitions")
 LEASE = Kind("/apis/coordination.k8s.io/v1", "leases")
+NODE = Kind("/api/v1", "nodes", namespaced=False)
 REQUEST = Kind("/apis/certificates.k8s.io/v1", "certificatesigningrequests", namespaced=False)
 
 
@@ -75,7 +78,7 @@ class Kube:
         if uid:
             body["preconditions"] = {"uid": uid}
         with contextlib.suppress(GoneError):
-            await self._call("DELETE", _path(kind, namespace, name), {}, body, "application/json")
+            await self._call("DELETE", _path(kind, namespace, name), {}, body)
 
     async def get(self, kind: Kind, namespace: str | None, name: str) -> Manifest | None:
         """The object, None when there is none."""
@@ -89,11 +92,17 @@ class Kube:
         found: list[Manifest] = (await self._call("GET", _path(kind, namespace))).get("items", [])
         return found
 
+    async def uids(self, kind: Kind, selector: str = "") -> set[str]:
+        """The uids of all objects of a kind in the whole cluster; only metadata is sent."""
+        query = {"labelSelector": selector} if selector else {}
+        found = await self._call("GET", f"{kind.path}/{kind.plural}", query, accept=_METADATA_ONLY)
+        return {it["metadata"]["uid"] for it in found.get("items", [])}
+
     async def _call(
         self, method: str, path: str, query: Mapping[str, str] | None = None,
-        body: Manifest | None = None, content_type: str = "application/json",
+        body: Manifest | None = None, content_type: str = _JSON, accept: str = _JSON,
     ) -> Manifest:  # fmt: skip
-        headers = {"Accept": "application/json", "Content-Type": content_type}
+        headers = {"Accept": accept, "Content-Type": content_type}
         async with self._slots:
             try:
                 request = await self._api.param_serialize(

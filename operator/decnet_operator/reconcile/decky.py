@@ -27,6 +27,9 @@ from decnet_operator.specs.pod import decky_pod
 
 log = logging.getLogger(__name__)
 
+_PASSING_SECONDS = 2.0
+_STALLED_SECONDS = 30.0
+
 
 class DeckyReconciler:
     """Brings one Decky where its spec wants it, a step at a time."""
@@ -85,7 +88,8 @@ class DeckyReconciler:
             )
 
     async def _build(self, key: Key, body: Body, machine: Machine, place: Place, pod: Body | None) -> None:
-        fresh = pod is None or not (body.get("status") or {}).get("ip")
+        # Written first only when it is news: a status that changes at every look would be looked at for ever.
+        fresh = (body.get("status") or {}).get("ip") != str(place.ip)
         verdict = self._verdict(place, observed.verdict(pod))
         # The address is in the status before anything wears it, so that a crash here gives it to nobody else.
         before = await self._write(body, machine, place, verdict, pod) if fresh else dict(body)
@@ -131,8 +135,8 @@ class DeckyReconciler:
         """Say why nothing can be done. A pod that runs is left alone: it is what was asked for before."""
         self._state.waiting.add(key)
         verdict = Verdict(problem.reason, problem.message, stalled=not problem.passing)
-        if problem.passing:
-            self._state.queue.add_after(key, 2.0)
+        # What it waits for may be nothing that is watched, such as somebody else's pod.
+        self._state.queue.add_after(key, _PASSING_SECONDS if problem.passing else _STALLED_SECONDS)
         await self._write(body, None, None, verdict, pod)
 
     async def _write(

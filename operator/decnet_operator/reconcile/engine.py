@@ -14,6 +14,7 @@ from decnet_operator import metrics
 from decnet_operator.domain.pki import PkiError
 from decnet_operator.kube.client import LEASE
 from decnet_operator.kube.errors import KubeError
+from decnet_operator.reconcile.audit import audit
 from decnet_operator.reconcile.authority import ensure_secrets
 from decnet_operator.reconcile.decky import DeckyReconciler
 from decnet_operator.reconcile.networks import Networks
@@ -112,7 +113,18 @@ class Engine:
         self._upkeep_problem = ""
         self.state.check_prepared()
         if self.state.caches.bound:
+            await audit(self.state.kube, self.state.caches, self._gone)
             self.state.queue.add(NETWORKS)
+
+    def _gone(self, plural: str, body: Body) -> None:
+        if plural == "deckies":
+            self.saw_decky(body, gone=True)
+        elif plural == "pods":
+            self.saw_pod(body, gone=True)
+        elif plural == "swarmhosts":
+            self.saw_host(body, gone=True)
+        else:
+            self.saw_node(body)
 
     def _count(self) -> None:
         for gauge, cache in (

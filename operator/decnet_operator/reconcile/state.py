@@ -34,10 +34,15 @@ class Index(Protocol):
 
 
 class Cache:
-    """Objects of one kind as the last watch event had them. Complete before the first event is handled."""
+    """Objects of one kind as the last watch event had them. Complete before the first event is handled.
+
+    kopf forgets an object when it sees its deletion. One that it missed, as after a long absence of the API server, stays
+    in its index for good; the audit finds those and hides them here.
+    """
 
     def __init__(self) -> None:
         self._index: Index | None = None
+        self._hidden: set[str] = set()
 
     def bind(self, index: Index) -> None:
         """Use kopf's index of this kind."""
@@ -48,17 +53,23 @@ class Cache:
         """Whether there is anything to look into yet."""
         return self._index is not None
 
+    def hide(self, uid: str) -> None:
+        """The object with this uid is gone, whatever the index says."""
+        self._hidden.add(uid)
+
     def get(self, name: str, namespace: str = "") -> Body | None:
-        """One object, None when there is none."""
-        if self._index is None or (namespace, name) not in self._index:
-            return None
-        found: Body | None = next(iter(self._index[namespace, name]), None)
-        return found
+        """One object, None when there is none. Of two of one name the newer: the other's end is just being handled."""
+        return max(self._of((namespace, name)), key=_version, default=None)
 
     def all(self) -> Iterator[Body]:
         """Every object."""
         for key in list(self._index or ()):
-            yield from self._index[key] if self._index is not None else ()
+            yield from self._of(key)
+
+    def _of(self, key: tuple[str, str]) -> list[Body]:
+        if self._index is None or key not in self._index:
+            return []
+        return [body for body in self._index[key] if body["metadata"]["uid"] not in self._hidden]
 
 
 @dataclass
