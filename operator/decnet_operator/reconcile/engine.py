@@ -29,6 +29,7 @@ log = logging.getLogger(__name__)
 NETWORKS = Key("networks", "tidy")
 _LEASE_PREFIX = "swarmhost-"
 _SOON = 1.0
+_SOON_AGAIN = 3.0
 _STUCK_SECONDS = 120.0
 _HOST_GONE_SECONDS = 5.0
 
@@ -85,7 +86,10 @@ class Engine:
                 await step()
             except (KubeError, PkiError) as error:
                 log.warning("%s: %s", step.__name__.strip("_"), error)
-                pause = min(seconds, 3.0)
+                pause = min(seconds, _SOON_AGAIN)
+            except Exception:
+                log.exception("%s", step.__name__.strip("_"))
+                pause = min(seconds, _SOON_AGAIN)
             await asyncio.sleep(pause * random.uniform(0.9, 1.1))  # noqa: S311 - spreads load
 
     async def _sweep(self) -> None:

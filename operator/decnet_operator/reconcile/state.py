@@ -36,8 +36,8 @@ class Index(Protocol):
 class Cache:
     """Objects of one kind as the last watch event had them. Complete before the first event is handled.
 
-    kopf forgets an object when it sees its deletion. One that it missed, as after a long absence of the API server, stays
-    in its index for good; the audit finds those and hides them here.
+    kopf forgets an object when it sees its deletion. One that it missed, as after a long absence of the API
+    server, stays in its index for good; the audit finds those and hides them here.
     """
 
     def __init__(self) -> None:

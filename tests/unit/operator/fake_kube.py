@@ -67,6 +67,10 @@ class FakeKube:
         """All of a kind in a namespace."""
         return [copy.deepcopy(it) for key, it in self.objects.items() if key[:2] == (kind.plural, namespace)]
 
+    async def uids(self, kind: Kind, _selector: str = "") -> set[str]:
+        """Uids of all of a kind."""
+        return {it["metadata"]["uid"] for key, it in self.objects.items() if key[0] == kind.plural}
+
 
 def _merge(into: Manifest, new: Manifest) -> None:
     for key, value in new.items():

@@ -16,6 +16,7 @@ from decnet_operator.api.swarmhost import SwarmHostStatus
 from decnet_operator.domain.conditions import Verdict, conditions
 from decnet_operator.kube.client import Kube
 from decnet_operator.kube.errors import KubeError
+from decnet_operator.reconcile.audit import audit
 from decnet_operator.reconcile.authority import ensure_secrets
 from decnet_operator.reconcile.engine import Engine
 from decnet_operator.reconcile.queue import Key, Queue
@@ -458,3 +459,46 @@ async def test_requests_of_nodes_that_are_no_hosts_wait_and_others_are_denied() 
     assert plane.kube.log == ["merge certificatesigningrequests/approval evil"]
     [denied] = plane.kube.objects["certificatesigningrequests", "", "evil"]["status"]["conditions"]
     assert denied["type"] == "Denied"
+
+
+class _Deaf:
+    """An index that missed what happened since it was made."""
+
+    def __init__(self, kube: FakeKube, plural: str) -> None:
+        self._seen = {key[1:]: [copy.deepcopy(it)] for key, it in kube.objects.items() if key[0] == plural}
+
+    def __iter__(self) -> Iterator[tuple[str, str]]:
+        return iter(self._seen)
+
+    def __contains__(self, key: object) -> bool:
+        return key in self._seen
+
+    def __getitem__(self, key: tuple[str, str]) -> list[dict[str, Any]]:
+        return self._seen[key]
+
+
+async def test_deletions_that_no_watch_told_are_found(plane: Plane) -> None:
+    await plane.decky()
+    plane.state.caches.deckies.bind(_Deaf(plane.kube, "deckies"))
+    plane.state.caches.pods.bind(_Deaf(plane.kube, "pods"))
+    for plural in ("deckies", "pods"):
+        del plane.kube.objects[plural, "default", "web"]
+    assert "uid-web" in plane.state.ledger
+    await audit(plane.state.kube, plane.state.caches, plane.engine._gone)
+    assert "uid-web" not in plane.state.ledger
+    assert plane.state.caches.deckies.get("web", "default") is None
+    assert list(plane.state.caches.pods.all()) == []
+    plane.add_decky("next")
+    bind(plane.state.caches.deckies, plane.kube, "deckies")
+    await plane.decky("next")
+    assert plane.status("next")["ip"] == "192.168.7.240", "the address is free again"
+
+
+def test_of_two_of_one_name_the_newer_counts() -> None:
+    old = {"metadata": {"uid": "old", "resourceVersion": "9"}}
+    new = {"metadata": {"uid": "new", "resourceVersion": "10"}}
+    cache = Cache()
+    cache.bind({("default", "web"): [old, new]})
+    assert cache.get("web", "default") is new
+    cache.hide("new")
+    assert cache.get("web", "default") is old
