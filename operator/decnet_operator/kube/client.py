@@ -89,14 +89,14 @@ class Kube:
 
     async def items(self, kind: Kind, namespace: str) -> list[Manifest]:
         """All objects of a kind in one namespace."""
-        found: list[Manifest] = (await self._call("GET", _path(kind, namespace))).get("items", [])
+        found: list[Manifest] = (await self._call("GET", _path(kind, namespace))).get("items") or []
         return found
 
     async def uids(self, kind: Kind, selector: str = "") -> set[str]:
         """The uids of all objects of a kind in the whole cluster; only metadata is sent."""
         query = {"labelSelector": selector} if selector else {}
         found = await self._call("GET", f"{kind.path}/{kind.plural}", query, accept=_METADATA_ONLY)
-        return {it["metadata"]["uid"] for it in found.get("items", [])}
+        return {it["metadata"]["uid"] for it in found.get("items") or []}
 
     async def _call(
         self, method: str, path: str, query: Mapping[str, str] | None = None,
