@@ -30,6 +30,7 @@ NETWORKS = Key("networks", "tidy")
 _LEASE_PREFIX = "swarmhost-"
 _SOON = 1.0
 _SOON_AGAIN = 3.0
+_FIRST_TIDY_SECONDS = 10.0
 _STUCK_SECONDS = 120.0
 _HOST_GONE_SECONDS = 5.0
 
@@ -72,6 +73,7 @@ class Engine:
     async def _begin(self) -> None:
         """Workers start when caches, secrets and the first look at the Leases are there."""
         await self.state.prepared.wait()
+        self.state.queue.add_after(NETWORKS, _FIRST_TIDY_SECONDS)
         async with asyncio.TaskGroup() as group:
             for number in range(self.state.settings.workers):
                 group.create_task(self.state.queue.work(self._dispatch), name=f"worker {number}")
