@@ -57,6 +57,8 @@ deploy() {
   fi
   step "Installing the chart into namespace $NAMESPACE"
   STEP_HELP="see what is not ready: kubectl -n $NAMESPACE get pods; kubectl -n $NAMESPACE get events --sort-by=.lastTimestamp"
+  [ "$CLUSTER" = kind ] || [ -n "${IMAGE_REGISTRY:-}" ] ||
+    STEP_HELP+=". ErrImagePull there means that the nodes lack our images: set IMAGE_REGISTRY to a registry that they can pull from"
   local arguments=() file
   for file in "${values[@]}"; do arguments+=(-f "$file"); done
   # shellcheck disable=SC2086  # HELM_ARGS is a list of words
@@ -146,7 +148,10 @@ down() {
   note "Left alone: the definitions (kubectl get crd | grep decnet.io), the database's volume, the namespace $NAMESPACE"
 }
 
-case ${1:-} in
-  up | down | venv) "$1" ;;
-  *) die "unknown command: ${1:-none}" "charts/install.sh up|down|venv" ;;
-esac
+{  # read whole, so that an edit while it runs cannot change what it does
+  case ${1:-} in
+    up | down | venv) "$1" ;;
+    *) die "unknown command: ${1:-none}" "charts/install.sh up|down|venv" ;;
+  esac
+  exit
+}
