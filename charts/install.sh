@@ -148,10 +148,7 @@ down() {
   note "Left alone: the definitions (kubectl get crd | grep decnet.io), the database's volume, the namespace $NAMESPACE"
 }
 
-{  # read whole, so that an edit while it runs cannot change what it does
-  case ${1:-} in
-    up | down | venv) "$1" ;;
-    *) die "unknown command: ${1:-none}" "charts/install.sh up|down|venv" ;;
-  esac
-  exit
-}
+case ${1:-} in
+  up | down | venv) "$1"; exit ;; # bash reads no further, so an edit meanwhile cannot change what it does
+  *) die "unknown command: ${1:-none}" "charts/install.sh up|down|venv" ;;
+esac
