@@ -149,6 +149,6 @@ down() {
 }
 
 case ${1:-} in
-  up | down | venv) "$1"; exit ;; # bash reads no further, so an edit meanwhile cannot change what it does
+  up | down | venv) "$1" ;;
   *) die "unknown command: ${1:-none}" "charts/install.sh up|down|venv" ;;
 esac
