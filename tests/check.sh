@@ -3,7 +3,7 @@
 # All checks run, several at once; the output of those that fail is shown at the end.
 set -uo pipefail
 cd "$(dirname "$0")/.." || exit
-PATH=$PWD/.venv/bin:$PATH
+PATH=$PWD/.venv/bin:${WORK:-${XDG_CACHE_HOME:-$HOME/.cache}/decnet}/bin:$PATH
 logs=$(mktemp -d)
 trap 'rm -rf "$logs"' EXIT
 
