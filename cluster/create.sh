@@ -45,6 +45,18 @@ create_cluster() {
     --config "$WORK/kind-config-$CLUSTER_NAME.yaml"
 }
 
+# On a busy machine a worker's kubelet may register only after kind is done with it.
+wait_for_nodes() {
+  local _ registered
+  STEP_HELP="see 'docker exec ${nodes[0]} journalctl -u kubelet'; if that does not help: $rebuild"
+  for _ in $(seq 180); do
+    registered=$(kubectl get nodes -o jsonpath='{range .items[?(@.spec.podCIDR)]}{.metadata.name}{"\n"}{end}' 2>/dev/null | wc -l) || true
+    [ "$registered" -lt ${#nodes[@]} ] || return 0
+    sleep 1
+  done
+  die "only $registered of ${#nodes[@]} nodes of $CLUSTER_NAME registered within 3 minutes" "$STEP_HELP"
+}
+
 # Each node gives its pods addresses from its own range (ptp); a route a peer leads to the peer's range.
 # Docker may give nodes other addresses after a restart, so a unit on the node looks the peers up by name.
 pod_network() {
@@ -119,6 +131,7 @@ write_kubeconfig
 if [ ${#stopped[@]} = 0 ] && healthy; then exit 0; fi
 
 wait_for_api
+wait_for_nodes
 step "Setting up the pod network"
 logged pod-network pod_network
 multus
