@@ -62,7 +62,7 @@ deploy() {
   local arguments=() file
   for file in "${values[@]}"; do arguments+=(-f "$file"); done
   # shellcheck disable=SC2086  # HELM_ARGS is a list of words
-  logged helm helm upgrade --install decnet charts/decnet -n "$NAMESPACE" --create-namespace "${arguments[@]}" \
+  logged "helm-$CLUSTER_NAME" helm upgrade --install decnet charts/decnet -n "$NAMESPACE" --create-namespace "${arguments[@]}" \
     --wait --timeout 6m ${HELM_ARGS:-}
   kubectl -n "$NAMESPACE" annotate --overwrite configmap decnet-images "decnet.io/installed=$key" >/dev/null
 }
@@ -70,9 +70,9 @@ deploy() {
 examples() {
   step "Applying examples/decky.yaml"
   STEP_HELP="kubectl describe -f examples/decky.yaml says why it is not Ready"
-  logged swarmhosts wait_for_swarmhost
+  logged "swarmhosts-$CLUSTER_NAME" wait_for_swarmhost
   kubectl apply -f examples/decky.yaml >/dev/null
-  logged examples kubectl wait --for=condition=Ready -f examples/decky.yaml --timeout=180s
+  logged "examples-$CLUSTER_NAME" kubectl wait --for=condition=Ready -f examples/decky.yaml --timeout=180s
 }
 
 wait_for_swarmhost() {
@@ -144,7 +144,7 @@ down() {
     exec cluster/delete.sh
   fi
   step "Removing DECNET from the current cluster"
-  logged helm-uninstall helm uninstall decnet -n "$NAMESPACE" --wait --timeout 5m --ignore-not-found
+  logged "helm-uninstall-$CLUSTER_NAME" helm uninstall decnet -n "$NAMESPACE" --wait --timeout 5m --ignore-not-found
   note "Left alone: the definitions (kubectl get crd | grep decnet.io), the database's volume, the namespace $NAMESPACE"
 }
 
