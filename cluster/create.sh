@@ -37,6 +37,17 @@ write_kubeconfig() {
   fi
 }
 
+# Every node runs its own systemd, kubelet and containerd; Debian's 128 instances are spent by the second cluster.
+INOTIFY_INSTANCES=1024
+
+enough_inotify() {
+  local now
+  now=$(cat /proc/sys/fs/inotify/max_user_instances)
+  if [ "$now" -ge $INOTIFY_INSTANCES ]; then return; fi
+  sysctl -qw fs.inotify.max_user_instances=$INOTIFY_INSTANCES 2>/dev/null ||
+    note "fs.inotify.max_user_instances is $now: if nodes do not become Ready, run 'sysctl -w fs.inotify.max_user_instances=$INOTIFY_INSTANCES' as root"
+}
+
 create_cluster() {
   step "Creating kind cluster $CLUSTER_NAME, about a minute (log: $WORK/log/create-$CLUSTER_NAME.log)"
   STEP_HELP="if port $DASHBOARD_PORT is taken, choose another with DASHBOARD_PORT; otherwise $rebuild"
@@ -113,6 +124,7 @@ done
 mapfile -t nodes < <(kind get nodes --name "$CLUSTER_NAME" 2>/dev/null)
 if [ ${#nodes[@]} = 0 ]; then
   "$CLUSTER_DIR/node-image.sh"
+  enough_inotify
   create_cluster
   mapfile -t nodes < <(kind get nodes --name "$CLUSTER_NAME" 2>/dev/null)
 else
