@@ -35,12 +35,12 @@ class Account:
     new_password: str
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def base_url() -> str:
     return os.environ.get("DECNET_URL", DASHBOARD_URL)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def account(base_url: str) -> Iterator[Account]:
     """An account that must change its password at the next login; the other tests' password afterwards."""
     username = os.environ.get("DECNET_USERNAME", "admin")
@@ -59,7 +59,7 @@ def account(base_url: str) -> Iterator[Account]:
         change_password(base_url, last["access_token"], OTHER_PASSWORD, CHANGED_PASSWORD)
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def decky() -> Iterator[str]:
     """The name of a decky that is there and ready."""
     if "DECNET_DATABASE_URL" in os.environ:
@@ -69,7 +69,7 @@ def decky() -> Iterator[str]:
         yield DECKY
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def attack(decky: str) -> Iterator[Callable[[], str]]:
     """Does something to the decky; returns a text that its event will show."""
     if "DECNET_DATABASE_URL" in os.environ:
@@ -94,7 +94,7 @@ def attack(decky: str) -> Iterator[Callable[[], str]]:
         yield request
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def screenshots() -> Path:
     """Where pictures go: DECNET_SCREENSHOTS, or test-results/dashboard."""
     folder = Path(os.environ.get("DECNET_SCREENSHOTS", ROOT / "test-results" / "dashboard"))
@@ -102,7 +102,7 @@ def screenshots() -> Path:
     return folder
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def browser() -> Iterator[Browser]:
     with sync_playwright() as playwright:
         chromium = playwright.chromium.launch(executable_path="/usr/bin/chromium", args=OPTIONS)
@@ -110,7 +110,7 @@ def browser() -> Iterator[Browser]:
         chromium.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def context(browser: Browser, base_url: str) -> Iterator[BrowserContext]:
     """One window for all tests, with reduced motion so that pictures do not change from run to run."""
     made = browser.new_context(
@@ -121,7 +121,7 @@ def context(browser: Browser, base_url: str) -> Iterator[BrowserContext]:
     made.close()
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="package")
 def page(context: BrowserContext) -> Page:
     return context.new_page()
 
