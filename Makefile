@@ -9,7 +9,7 @@ WORK ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/decnet
 PYTHON := .venv/bin/python
 export PATH := $(CURDIR)/.venv/bin:$(WORK)/bin:$(PATH):/usr/local/go/bin
 
-.PHONY: help up down demo check check-fast test images lock generate
+.PHONY: help up down demo bench check check-fast test images lock generate
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -29,6 +29,9 @@ images: ## build the container images whose inputs changed
 
 check: ## every check that needs no cluster and no docker
 	@tests/check.sh
+
+bench: ## how long from kubectl apply to an answer on the LAN, for 20 deckies
+	@PYTHONPATH=tests $(PYTHON) tests/bench/time_to_answer.py
 
 check-fast: ## the part of it that a commit waits for
 	@tests/check.sh fast
