@@ -1,6 +1,6 @@
 """Fixtures that all integration tests may use.
 
-`postgres_url` is a fresh, migrated database for one test. Tests skip when the binaries are missing.
+`postgres_url` is a fresh, migrated database for one test. Tests fail when the binaries are missing.
 """
 
 from __future__ import annotations
@@ -26,7 +26,7 @@ TEMPLATE = "decnet_template"
 def postgres_server() -> Iterator[PostgresServer]:
     """The running server, with a migrated template database."""
     if not (BINARIES / "initdb").exists():
-        pytest.skip("needs PostgreSQL 15: apt-get install postgresql")
+        pytest.fail("needs PostgreSQL 15: apt-get install postgresql")
     folder = Path(tempfile.mkdtemp(prefix="pg-"))
     server = PostgresServer(folder)
     try:
