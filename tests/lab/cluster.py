@@ -48,17 +48,22 @@ def get(*args: str) -> Any:
     return json.loads(kubectl("get", *args, "-o", "json"))
 
 
-def sql(query: str) -> list[dict[str, Any]]:
-    """Rows of `query` against the product's database."""
-    wrapped = f"select coalesce(json_agg(row_to_json(t)), '[]') from ({query}) t"
+def psql(statement: str) -> str:
+    """What `statement` prints when it is run on the product's database."""
     command = (
         'PGPASSWORD="$POSTGRES_PASSWORD" psql -h 127.0.0.1 -U decnet -d decnet -AtXq -v ON_ERROR_STOP=1 -f -'
     )
-    out = kubectl(
+    return kubectl(
         "-n", PRODUCT_NAMESPACE, "exec", "-i", "statefulset/decnet-postgres", "--", "sh", "-c", command,
-        stdin=wrapped,
+        stdin=statement,
     )  # fmt: skip
-    rows: list[dict[str, Any]] = json.loads(out)
+
+
+def sql(query: str) -> list[dict[str, Any]]:
+    """Rows of `query` against the product's database."""
+    rows: list[dict[str, Any]] = json.loads(
+        psql(f"select coalesce(json_agg(row_to_json(t)), '[]') from ({query}) t")
+    )
     return rows
 
 

@@ -23,6 +23,7 @@ PROGRAM = Path("/usr/sbin/nginx")
 STOCK_ROOT = Path("/var/www/html")
 MODULES = Path("/usr/lib/nginx/modules")
 
+# The workers stay root: process 1 holds NET_BIND_SERVICE alone and could not become another user.
 _MAIN = """daemon off;
 user root root;
 worker_processes 1;

@@ -14,7 +14,7 @@ import httpx
 import psycopg
 from playwright.sync_api import ConsoleMessage, Page, Request, Route
 
-from lab.cluster import PRODUCT_NAMESPACE, ROOT, kubectl, literal
+from lab.cluster import ROOT, literal, psql
 
 OPTIONS = [
     "--no-sandbox", "--disable-gpu", "--disable-background-networking", "--disable-component-update",
@@ -94,13 +94,7 @@ def execute(statement: str) -> None:
         with psycopg.connect(url) as connection:
             connection.execute(statement.encode())
         return
-    command = (
-        'PGPASSWORD="$POSTGRES_PASSWORD" psql -h 127.0.0.1 -U decnet -d decnet -Xq -v ON_ERROR_STOP=1 -f -'
-    )
-    kubectl(
-        "-n", PRODUCT_NAMESPACE, "exec", "-i", "statefulset/decnet-postgres", "--", "sh", "-c", command,
-        stdin=statement,
-    )  # fmt: skip
+    psql(statement)
 
 
 def try_login(base_url: str, username: str, password: str) -> dict[str, Any] | None:

@@ -16,7 +16,7 @@ _numbers = itertools.count(10)
 @pytest.fixture(scope="session")
 def lan() -> Iterator[Lan]:
     if subprocess.run(["docker", "info"], capture_output=True, check=False).returncode:
-        pytest.skip("needs docker: cluster/docker.sh")
+        pytest.fail("needs docker: cluster/docker.sh")
     lan = Lan(number=211)
     yield lan
     lan.close()

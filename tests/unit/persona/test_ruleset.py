@@ -20,7 +20,7 @@ RULES = ruleset.compile_containment("10.77.0.10")
 )
 def test_nft_accepts_it(rules: str) -> None:
     if not shutil.which("nft"):
-        pytest.skip("needs nft")
+        pytest.fail("needs nft: cluster/tools.sh installs it")
     done = subprocess.run(
         ["unshare", "-rn", "nft", "-c", "-f", "-"], input=rules, text=True, capture_output=True, check=False
     )
