@@ -140,7 +140,11 @@ class Security(Part):
 
 
 class ServiceDefinition(Part):
-    """One service.yaml."""
+    """One service.yaml.
+
+    `scratch` are paths that get writable memory. `spool` is where the service leaves recordings and captured
+    files; the node's collector takes them away from there.
+    """
 
     slug: Slug
     title: str = Field(min_length=1)
@@ -153,6 +157,7 @@ class ServiceDefinition(Part):
     capabilities: tuple[str, ...] = ()
     security: Security = Security()
     scratch: tuple[str, ...] = ()
+    spool: str | None = Field(None, pattern=r"^(/[A-Za-z0-9._-]+)+$")
 
     @model_validator(mode="after")
     def _no_key_twice(self) -> ServiceDefinition:

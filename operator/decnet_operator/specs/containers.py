@@ -13,6 +13,7 @@ from decnet_operator.domain.observed import PERSONA
 
 INTERFACE = "eth0"
 SCRATCH_SIZE = "64Mi"
+SPOOL_SIZE = "160Mi"
 DISK_LIMIT = "1Gi"
 _PRIVILEGED_PORTS = 1024
 
@@ -105,6 +106,11 @@ def catalogue_container(
                 {"name": _volume(definition.container, index), "mountPath": path}
                 for index, path in enumerate(definition.scratch)
             ),
+            *(
+                [{"name": _spool(definition.container), "mountPath": definition.spool}]
+                if definition.spool
+                else ()
+            ),
         ],
     }
 
@@ -146,12 +152,26 @@ def lowest_unprivileged_port(machine: Machine) -> int | None:
     return min((port for port in ports if port < _PRIVILEGED_PORTS), default=None)
 
 
-def scratch_volumes(machine: Machine) -> Iterator[dict[str, Any]]:
-    """Writable memory for what service.yaml calls scratch."""
+def service_volumes(machine: Machine) -> Iterator[dict[str, Any]]:
+    """Writable memory for what service.yaml calls scratch and spool.
+
+    Memory also for the spool, which is emptied at once: the kernel enforces its size, and unlike a
+    directory's mount it shows no path of the node.
+    """
     for item in machine.services:
         for index, _ in enumerate(item.definition.scratch):
-            name = _volume(item.definition.container, index)
-            yield {"name": name, "emptyDir": {"medium": "Memory", "sizeLimit": SCRATCH_SIZE}}
+            yield _memory(_volume(item.definition.container, index), SCRATCH_SIZE)
+        if item.definition.spool:
+            yield _memory(_spool(item.definition.container), SPOOL_SIZE)
+
+
+def _memory(name: str, size: str) -> dict[str, Any]:
+    return {"name": name, "emptyDir": {"medium": "Memory", "sizeLimit": size}}
+
+
+def _spool(container: str) -> str:
+    """The volume's name, by which the collector finds it on the node."""
+    return f"spool-{container}"
 
 
 def _volume(container: str, index: int) -> str:

@@ -17,7 +17,7 @@ from decnet_operator.specs.containers import (
     custom_container,
     lowest_unprivileged_port,
     persona_container,
-    scratch_volumes,
+    service_volumes,
 )
 
 GRACE_SECONDS = 2
@@ -136,7 +136,7 @@ def _spec(machine: Machine, place: Place, deployment: Deployment) -> dict[str, A
                 },
             },
             {"name": PERSONA, "emptyDir": {"medium": "Memory", "sizeLimit": "1Mi"}},
-            *scratch_volumes(machine),
+            *service_volumes(machine),
         ],
     }
     if lowest := lowest_unprivileged_port(machine):
