@@ -6,59 +6,21 @@ import asyncio
 import contextlib
 import logging
 import random
-import socket
-import ssl
 import time
 from collections.abc import Callable, Coroutine, Mapping
-from pathlib import Path
 
 from decnet_events.framing import ALPN_ACKNOWLEDGED, MAX_ACK_FRAME, FrameDecoder, FramingError, decode_ack
 from decnet_node.forwarder.metrics import Metrics
 from decnet_node.forwarder.settings import ForwarderSettings
 from decnet_node.forwarder.state import FileKey
 from decnet_node.forwarder.window import Window, WindowError
+from decnet_node.tls import LinkError, certificate_stamp, connect
 
 log = logging.getLogger(__name__)
 
-_CONNECT_SECONDS = 10.0
 _CERTIFICATE_CHECK_SECONDS = 1.0
 _FIRST_BACKOFF_SECONDS = 0.1
-_DEAD_PEER_MS = 30_000
 _SEND_BUFFER = 512 * 1024
-
-
-class LinkError(ConnectionError):
-    """The listener cannot be used now; the message says why."""
-
-
-def client_context(tls_dir: Path) -> ssl.SSLContext:
-    """TLS 1.3 only, our certificate, the CA that the listener's must come from.
-
-    Raises OSError (ssl.SSLError is one) while the files are missing, unreadable or do not fit together.
-    """
-    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
-    context.minimum_version = ssl.TLSVersion.TLSv1_3
-    try:
-        context.load_verify_locations(tls_dir / "ca.crt")
-        context.load_cert_chain(tls_dir / "tls.crt", tls_dir / "tls.key")
-    except FileNotFoundError as error:
-        raise LinkError(
-            f"this node has no certificate yet: no tls.key, tls.crt and ca.crt in {tls_dir}"
-        ) from error
-    context.set_alpn_protocols([ALPN_ACKNOWLEDGED])
-    return context
-
-
-def certificate_stamp(tls_dir: Path) -> tuple[tuple[int, int, int], ...]:
-    """Changes whenever one of the TLS files is replaced."""
-    stamp = []
-    for name in ("tls.key", "tls.crt", "ca.crt"):
-        try:
-            status = (tls_dir / name).stat()
-            stamp.append((status.st_ino, status.st_mtime_ns, status.st_size))
-        except OSError:
-            stamp.append((0, 0, 0))
-    return tuple(stamp)
 
 
 class Link:
@@ -120,19 +82,10 @@ class Link:
                 await writer.wait_closed()
 
     async def _connect(self) -> tuple[asyncio.StreamReader, asyncio.StreamWriter]:
-        context = client_context(self._settings.tls_dir)
-        host, port = self._settings.listener_address
-        async with asyncio.timeout(_CONNECT_SECONDS):
-            reader, writer = await asyncio.open_connection(
-                host, port, ssl=context, server_hostname=self._settings.server_name, limit=1 << 16
-            )
-        chosen = writer.get_extra_info("ssl_object").selected_alpn_protocol()
-        if chosen != ALPN_ACKNOWLEDGED:
-            writer.transport.abort()
-            raise LinkError("the listener does not acknowledge (no ALPN syslog-ack)")
-        plain = writer.get_extra_info("socket")
-        plain.setsockopt(socket.SOL_SOCKET, socket.SO_KEEPALIVE, 1)
-        plain.setsockopt(socket.IPPROTO_TCP, socket.TCP_USER_TIMEOUT, _DEAD_PEER_MS)
+        settings = self._settings
+        reader, writer = await connect(
+            settings.listener_address, settings.server_name, settings.tls_dir, ALPN_ACKNOWLEDGED
+        )
         writer.transport.set_write_buffer_limits(high=_SEND_BUFFER)
         return reader, writer
 
