@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 
@@ -12,7 +12,7 @@ import psycopg
 from decnet_events.registry import EVENTS
 from decnet_intel.listener import metrics
 from decnet_intel.repository import ingest, partitions
-from decnet_intel.repository.ingest import Connection, File, Row
+from decnet_intel.repository.ingest import Claim, Connection, File, Row, file_of
 from decnet_intel.service.days import day_for
 from decnet_intel.service.lines import RAW, without_content
 
@@ -80,12 +80,10 @@ class Store:
             await partitions.create(self._connection, day)
             self._partitions.add(day)
         async with self._connection.transaction():
-            if misdated:
-                known = await self._known([dated[index][1] for index in misdated])
-                drop = {index for index in misdated if _is_known(dated[index][1], known)}
-                dated = [item for index, item in enumerate(dated) if index not in drop]
-            new = await ingest.insert(self._connection, dated, _KNOWN_IDS) if dated else 0
-            await ingest.move_offsets(self._connection, _offsets(rows))
+            claims = await ingest.claim(self._connection, _offsets(rows))
+            drop = {index for index in misdated if _is_known(dated[index][1], claims)}
+            dated = [item for index, item in enumerate(dated) if index not in drop]
+            new = await ingest.insert(self._connection, dated, claims, _KNOWN_IDS) if dated else 0
         return Stored(new, len(rows) - new, len(misdated))
 
     def _dated(self, rows: Sequence[Row], today: date) -> tuple[list[tuple[date, Row]], list[int]]:
@@ -101,26 +99,17 @@ class Store:
             dated.append((day or today, row))
         return dated, misdated
 
-    async def _known(self, misdated: Sequence[Row]) -> dict[File, int]:
-        return await ingest.known_offsets(self._connection, list({_file(row) for row in misdated}))
 
-
-def _file(row: Row) -> File:
-    return File(row.node, row.pod_uid, row.service, row.generation)
-
-
-def _is_known(row: Row, known: dict[File, int]) -> bool:
-    offset = known.get(_file(row))
-    return offset is not None and row.byte_offset <= offset
+def _is_known(row: Row, claims: Mapping[File, Claim]) -> bool:
+    return row.byte_offset <= claims[file_of(row)].stored
 
 
 def _offsets(rows: Sequence[Row]) -> dict[File, int]:
-    """The furthest offset of each file in `rows`; rows that come from no file have none."""
+    """The furthest offset of each file in `rows`."""
     offsets: dict[File, int] = {}
     for row in rows:
-        if row.pod_uid:
-            file = _file(row)
-            offsets[file] = max(row.byte_offset, offsets.get(file, 0))
+        file = file_of(row)
+        offsets[file] = max(row.byte_offset, offsets.get(file, 0))
     return offsets
 
 

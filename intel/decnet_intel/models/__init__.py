@@ -1,7 +1,7 @@
 """The tables, one noun a file. Alembic's migrations, not these classes, make them."""
 
 from decnet_intel.models.base import Base
-from decnet_intel.models.event import Event, EventCount, Offset, SourceCount
+from decnet_intel.models.event import Event, EventCount, File, SourceCount
 from decnet_intel.models.inventory import Decky, SwarmHost
 from decnet_intel.models.progress import Cursor, Heartbeat
 from decnet_intel.models.user import LoginTry, Role, User
@@ -12,9 +12,9 @@ __all__ = [
     "Decky",
     "Event",
     "EventCount",
+    "File",
     "Heartbeat",
     "LoginTry",
-    "Offset",
     "Role",
     "SourceCount",
     "SwarmHost",

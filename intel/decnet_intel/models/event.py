@@ -24,6 +24,7 @@ class Event(Base):
 
     day: Mapped[date] = mapped_column(Date, primary_key=True)
     id: Mapped[int] = mapped_column(BigInt, primary_key=True, server_default=FetchedValue())
+    file_id: Mapped[int] = mapped_column(BigInt)
     node: Mapped[str] = mapped_column(Text)
     namespace: Mapped[str] = mapped_column(Text)
     decky: Mapped[str] = mapped_column(Text)
@@ -46,16 +47,22 @@ class Event(Base):
     xid: Mapped[str] = mapped_column(Xid8, server_default=FetchedValue())
 
 
-class Offset(Base):
-    """The start of the last line stored of one log file, written in the transaction of its rows."""
+class File(Base):
+    """One log file of one container, or one connection of a sender that has no files.
 
-    __tablename__ = "offsets"
+    `byte_offset` is the start of the furthest line stored of it, written in the transaction of its
+    rows; `previous_offset` is what that was before.
+    """
 
-    node: Mapped[str] = mapped_column(Text, primary_key=True)
-    pod_uid: Mapped[str] = mapped_column(Text, primary_key=True)
-    container: Mapped[str] = mapped_column(Text, primary_key=True)
-    generation: Mapped[str] = mapped_column(Text, primary_key=True)
+    __tablename__ = "files"
+
+    id: Mapped[int] = mapped_column(BigInt, primary_key=True, server_default=FetchedValue())
+    node: Mapped[str] = mapped_column(Text)
+    pod_uid: Mapped[str] = mapped_column(Text)
+    container: Mapped[str] = mapped_column(Text)
+    generation: Mapped[str] = mapped_column(Text)
     byte_offset: Mapped[int] = mapped_column(BigInt)
+    previous_offset: Mapped[int] = mapped_column(BigInt, server_default=FetchedValue())
     updated_at: Mapped[datetime] = mapped_column(Moment, server_default=FetchedValue())
 
 

@@ -1,6 +1,6 @@
 """Writing events: COPY into a staging table, then one INSERT that leaves out what is there already.
 
-All of it happens in the caller's transaction, the counts and the offsets included.
+All of it happens in the caller's transaction, the counts and the files' offsets included.
 """
 
 from __future__ import annotations
@@ -17,13 +17,13 @@ CHANNEL = "events"
 """NOTIFY channel that says: there are new events."""
 
 _COLUMNS = (
-    "day, node, namespace, decky, pod_uid, service, generation, byte_offset, event_id, severity, hostname,"
+    "day, file_id, node, namespace, decky, pod_uid, service, generation, byte_offset, event_id, severity, hostname,"
     " src_ip, src_port, fields, message, raw, occurred_at, acknowledged, cut"
 )
 
 STAGING = """
 create temporary table if not exists staging (
-    seq integer, day date, node text, namespace text, decky text, pod_uid text, service text,
+    seq integer, day date, file_id bigint, node text, namespace text, decky text, pod_uid text, service text,
     generation text, byte_offset bigint, event_id text, severity smallint, hostname text, src_ip inet,
     src_port integer, fields jsonb, message text, raw text, occurred_at timestamptz,
     acknowledged boolean, cut boolean
@@ -37,7 +37,7 @@ _INSERT = f"""
 with fresh as (
     insert into events ({_COLUMNS})
     select {_COLUMNS} from staging order by seq
-    on conflict (day, pod_uid, service, generation, byte_offset) do nothing
+    on conflict (day, file_id, byte_offset) do nothing
     returning day, node, namespace, decky, service, event_id, src_ip, occurred_at,
               fields ? 'secret_b64' as secret
 ), counted as (
@@ -60,31 +60,34 @@ with fresh as (
 select count(*) from fresh
 """  # noqa: S608 (only our own column names are put in)
 
-_OFFSETS = """
-insert into offsets as o (node, pod_uid, container, generation, byte_offset)
+# Sorted by their keys, so that two listeners lock the files in the same order.
+_CLAIM = """
+insert into files as f (node, pod_uid, container, generation, byte_offset)
 select * from unnest(%s::text[], %s::text[], %s::text[], %s::text[], %s::bigint[])
 order by 1, 2, 3, 4
 on conflict (node, pod_uid, container, generation) do update
-set byte_offset = greatest(o.byte_offset, excluded.byte_offset), updated_at = now()
-"""
-
-_KNOWN_OFFSETS = """
-select o.node, o.pod_uid, o.container, o.generation, o.byte_offset
-from offsets o
-join unnest(%s::text[], %s::text[], %s::text[], %s::text[]) as f (node, pod_uid, container, generation)
-using (node, pod_uid, container, generation)
+set previous_offset = f.byte_offset, byte_offset = greatest(f.byte_offset, excluded.byte_offset),
+    updated_at = now()
+returning node, pod_uid, container, generation, id, previous_offset
 """
 
 Connection = psycopg.AsyncConnection[Any]
 
 
 class File(NamedTuple):
-    """One log file of one container."""
+    """One log file of one container; of a sender without files, one connection."""
 
     node: str
     pod_uid: str
     container: str
     generation: str
+
+
+class Claim(NamedTuple):
+    """A file as `claim` found it: its number, and the offset up to which it was stored before, or -1."""
+
+    id: int
+    stored: int
 
 
 class Row(NamedTuple):
@@ -115,6 +118,11 @@ class Row(NamedTuple):
     written_at: datetime | None
 
 
+def file_of(row: Row) -> File:
+    """The file that `row` was found in."""
+    return File(row.node, row.pod_uid, row.service, row.generation)
+
+
 def _escaped(text: str) -> str:
     """`text` for COPY's text format."""
     if "\\" in text:
@@ -128,10 +136,10 @@ def _escaped(text: str) -> str:
     return text
 
 
-def _copy_line(seq: int, day: date, row: Row) -> str:
+def _copy_line(seq: int, day: date, file_id: int, row: Row) -> str:
     """One line of COPY's text format. Names from the envelope have no blanks or backslashes."""
     return (
-        f"{seq}\t{day}\t{_escaped(row.node)}\t{row.namespace}\t{row.decky}\t{row.pod_uid}\t{row.service}"
+        f"{seq}\t{day}\t{file_id}\t{_escaped(row.node)}\t{row.namespace}\t{row.decky}\t{row.pod_uid}\t{row.service}"
         f"\t{row.generation}\t{row.byte_offset}\t{_escaped(row.event_id)}\t{row.severity}"
         f"\t{_escaped(row.hostname)}\t{row.src_ip or NULL}"
         f"\t{NULL if row.src_port is None else row.src_port}"
@@ -142,13 +150,18 @@ def _copy_line(seq: int, day: date, row: Row) -> str:
 
 
 async def insert(
-    connection: Connection, rows: Sequence[tuple[date, Row]], known_event_ids: Sequence[str]
+    connection: Connection,
+    rows: Sequence[tuple[date, Row]],
+    claims: Mapping[File, Claim],
+    known_event_ids: Sequence[str],
 ) -> int:
     """Store `rows` under their days; how many were new. Wakes readers when the transaction commits.
 
     Raises psycopg.errors.CheckViolation when a day has no partition.
     """
-    text = "".join([_copy_line(seq, day, row) for seq, (day, row) in enumerate(rows)])
+    text = "".join(
+        [_copy_line(seq, day, claims[file_of(row)].id, row) for seq, (day, row) in enumerate(rows)]
+    )
     cursor = connection.cursor()
     async with cursor.copy(_COPY) as copy:
         await copy.write(text.encode())
@@ -158,15 +171,8 @@ async def insert(
     return int(found[0]) if found else 0
 
 
-async def move_offsets(connection: Connection, offsets: Mapping[File, int]) -> None:
-    """Note how far each file has been read; never backwards."""
-    if offsets:
-        columns = [list(column) for column in zip(*offsets, strict=True)]
-        await connection.execute(_OFFSETS, [*columns, list(offsets.values())])
-
-
-async def known_offsets(connection: Connection, files: Sequence[File]) -> dict[File, int]:
-    """How far each of `files` has been read; files that are new are left out."""
-    columns = [list(column) for column in zip(*files, strict=True)]
-    cursor = await connection.execute(_KNOWN_OFFSETS, columns)
-    return {File(*row[:4]): row[4] for row in await cursor.fetchall()}
+async def claim(connection: Connection, offsets: Mapping[File, int]) -> dict[File, Claim]:
+    """Move each file's offset, never backwards, and lock it until the transaction ends."""
+    columns = [list(column) for column in zip(*offsets, strict=True)]
+    cursor = await connection.execute(_CLAIM, [*columns, list(offsets.values())])
+    return {File(*row[:4]): Claim(*row[4:]) for row in await cursor.fetchall()}

@@ -88,6 +88,14 @@ async def drop_before(connection: Connection, oldest: date) -> list[date]:
     return dropped
 
 
-async def forget_offsets(connection: Connection, older_than: timedelta) -> None:
-    """Forget how far files were read that nothing has come from for so long."""
-    await connection.execute("delete from offsets where updated_at < now() - %s::interval", [older_than])
+_FORGET_FILES = """
+    delete from files where id in (
+        select id from files where updated_at < now() - %s::interval order by id for update skip locked)
+"""
+_CLOCK_MARGIN = timedelta(days=3)
+"""A line may be filed under a day after the one on which it came: its file is kept a little longer."""
+
+
+async def forget_files(connection: Connection, kept: timedelta) -> None:
+    """Forget files whose lines are all in days that are no longer kept."""
+    await connection.execute(_FORGET_FILES, [kept + _CLOCK_MARGIN])

@@ -53,7 +53,7 @@ class Upkeep:
                 if (day := today + timedelta(days=ahead)) not in present:
                     await partitions.create(connection, day)
             await partitions.drop_before(connection, today - keep)
-            await partitions.forget_offsets(connection, keep)
+            await partitions.forget_files(connection, keep)
         async with AsyncSession(self._engine) as session, session.begin():
             await counts.prune(session, datetime.combine(today - keep, time(), UTC))
             await heartbeats.prune(session, _FORGET_PROCESSES)

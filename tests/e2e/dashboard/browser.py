@@ -133,11 +133,12 @@ def insert_event(decky: str, path: str, **fields: str) -> None:
             " (now() at time zone 'utc')::date, (now() at time zone 'utc')::date + 1); end $$"
         )
         connection.execute(
-            "insert into events (day, node, namespace, decky, pod_uid, service, generation, byte_offset,"
+            "insert into events (day, file_id, node, namespace, decky, pod_uid, service, generation, byte_offset,"
             " event_id, severity, hostname, src_ip, src_port, fields, message, raw, occurred_at,"
             " acknowledged, cut)"
-            " values ((now() at time zone 'utc')::date, 'node', 'decnet', %s, gen_random_uuid()::text,"
-            " 'http', 'g', 0, 'http_request', 6, %s, '192.0.2.66', 40000, %s, '', null, now(), true, false)",
+            " values ((now() at time zone 'utc')::date, 0, 'node', 'decnet', %s, gen_random_uuid()::text,"
+            " 'http', 'g', (random() * 1e15)::bigint, 'http_request', 6, %s, '192.0.2.66', 40000, %s,"
+            " '', null, now(), true, false)",
             (decky, decky, json.dumps(body)),
         )
         connection.execute("notify events")

@@ -59,7 +59,9 @@ async def test_a_transaction_that_commits_late_is_not_skipped(api: Api) -> None:
             last = stream.last_id
             async with slow.transaction():
                 today = row().occurred_at.date()
-                await ingest.insert(slow, [(today, row("late"))], ["connect"])
+                late_row = row("late")
+                claims = await ingest.claim(slow, {ingest.file_of(late_row): late_row.byte_offset})
+                await ingest.insert(slow, [(today, late_row)], claims, ["connect"])
                 await store(api.settings, row("early", decky="other", src_ip="10.0.0.1"))
                 with pytest.raises(TimeoutError):
                     await stream.next(1.5)  # held back: "late" could still come before it

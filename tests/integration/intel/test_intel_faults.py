@@ -76,7 +76,7 @@ def assert_all_once(url: str, lines: int = LINES) -> None:
     ]
     assert rows(url, "select sum(events)::int as n from event_counts") == [{"n": lines}]
     assert rows(url, "select sum(events)::int as n from source_counts") == [{"n": lines}]
-    assert rows(url, "select max(byte_offset)::int as n from offsets") == [{"n": lines - 1}]
+    assert rows(url, "select max(byte_offset)::int as n from files") == [{"n": lines - 1}]
 
 
 async def test_postgres_crashes_under_traffic(

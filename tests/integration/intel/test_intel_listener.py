@@ -64,7 +64,7 @@ async def test_a_line_is_stored_and_then_acknowledged(lab: Lab) -> None:
     assert lab.rows("select principal, secret_printable, src_ip::text from credentials") == [
         {"principal": "root", "secret_printable": "toor", "src_ip": "172.18.0.9/32"}
     ]
-    assert lab.rows("select byte_offset from offsets") == [{"byte_offset": 7}]
+    assert lab.rows("select byte_offset from files") == [{"byte_offset": 7}]
     assert lab.rows("select decky, service, event_id, events, credentials from event_counts") == [
         {"decky": "web-front", "service": "ssh", "event_id": "credential", "events": 1, "credentials": 1}
     ]

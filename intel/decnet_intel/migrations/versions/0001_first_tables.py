@@ -17,6 +17,7 @@ _EVENTS = """
 create table events (
     day date not null,
     id bigint generated always as identity,
+    file_id bigint not null,
     node text not null,
     namespace text not null,
     decky text not null,
@@ -38,7 +39,7 @@ create table events (
     cut boolean not null,
     xid xid8 not null default pg_current_xact_id(),
     constraint pk_events primary key (day, id),
-    constraint uq_events_line unique (day, pod_uid, service, generation, byte_offset)
+    constraint uq_events_line unique (day, file_id, byte_offset)
 ) partition by range (day)
 """
 
@@ -48,14 +49,20 @@ _STATEMENTS = (
     "comment on column events.xid is 'readers take rows in the order (xid, id) and only those older"
     " than every running transaction'",
     "create index ix_events_xid_id on events (xid, id)",
-    "create index ix_events_credential on events (id) where fields ? 'secret_b64'",
-    """create table offsets (
-        node text not null, pod_uid text not null, container text not null, generation text not null,
-        byte_offset bigint not null, updated_at timestamptz not null default now(),
-        constraint pk_offsets primary key (node, pod_uid, container, generation))""",
+    """create table files (
+        id bigint generated always as identity constraint pk_files primary key,
+        node text collate "C" not null, pod_uid text collate "C" not null,
+        container text collate "C" not null, generation text collate "C" not null,
+        byte_offset bigint not null, previous_offset bigint not null default -1,
+        updated_at timestamptz not null default now(),
+        constraint uq_files_node unique (node, pod_uid, container, generation)
+    ) with (fillfactor = 70)""",
+    "comment on column files.previous_offset is 'byte_offset before the last transaction, so that the"
+    " statement that moves it can tell where it was'",
     """create table event_counts (
-        hour timestamptz not null, node text not null, namespace text not null, decky text not null,
-        service text not null, event_id text not null, events bigint not null, credentials bigint not null,
+        hour timestamptz not null, node text collate "C" not null, namespace text collate "C" not null,
+        decky text collate "C" not null, service text collate "C" not null,
+        event_id text collate "C" not null, events bigint not null, credentials bigint not null,
         last_at timestamptz not null,
         constraint pk_event_counts primary key (hour, node, namespace, decky, service, event_id)
     ) with (fillfactor = 70)""",
@@ -111,6 +118,6 @@ def downgrade() -> None:
     op.execute("drop view credentials")
     for table in (
         "heartbeats", "cursors", "deckies", "swarm_hosts", "login_tries", "users",
-        "source_counts", "event_counts", "offsets", "events",
+        "source_counts", "event_counts", "files", "events",
     ):  # fmt: skip
         op.execute(f"drop table {table}")
