@@ -7,13 +7,14 @@ import contextlib
 import logging
 import random
 import time
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Mapping
 
 from decnet_events.framing import ALPN_ACKNOWLEDGED, MAX_ACK_FRAME, FrameDecoder, FramingError, decode_ack
 from decnet_node.forwarder.metrics import Metrics
 from decnet_node.forwarder.settings import ForwarderSettings
 from decnet_node.forwarder.state import FileKey
 from decnet_node.forwarder.window import Window, WindowError
+from decnet_node.tasks import first_of
 from decnet_node.tls import LinkError, certificate_stamp, connect
 
 log = logging.getLogger(__name__)
@@ -75,7 +76,7 @@ class Link:
             self._heard_at = time.monotonic()
             self._metrics.resent.inc(self._window.reconnect())
             log.info("connected to %s", self._settings.listener)
-            await _first_of(self._send(writer), self._receive(reader), self._watch(stamp))
+            await first_of(self._send(writer), self._receive(reader), self._watch(stamp))
         finally:
             writer.transport.abort()
             with contextlib.suppress(OSError):
@@ -128,16 +129,3 @@ class Link:
                 self._heard_at = time.monotonic()
             elif time.monotonic() - self._heard_at > self._settings.ack_seconds:
                 raise LinkError(f"no acknowledgement for {self._settings.ack_seconds:g} s")
-
-
-async def _first_of(*parts: Coroutine[None, None, None]) -> None:
-    """Run the coroutines until the first one ends, cancel the others, raise what it raised."""
-    tasks = [asyncio.create_task(part) for part in parts]
-    try:
-        done, _ = await asyncio.wait(tasks, return_when=asyncio.FIRST_COMPLETED)
-        for task in done:
-            task.result()
-    finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
