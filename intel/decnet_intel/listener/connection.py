@@ -20,6 +20,9 @@ READ_BYTES = 128 * 1024
 ROW_OVERHEAD = 1500
 """Bytes of memory of a row beside its text, so that a flood of tiny frames is counted as what it costs."""
 
+MOST_ROWS = 1000
+"""Rows made at once: a piece full of frames of one byte would make forty times as many."""
+
 log = logging.getLogger(__name__)
 
 
@@ -97,8 +100,8 @@ class Connection:
             if not data:
                 return
             frames, broken = self._decode(data)
-            if frames:
-                await self._hand_over(frames)
+            for at in range(0, len(frames), MOST_ROWS):
+                await self._hand_over(frames[at : at + MOST_ROWS])
             if broken is not None:
                 self.abort(broken)
                 return

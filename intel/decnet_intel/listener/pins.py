@@ -30,6 +30,7 @@ class Pins:
         self._wake = wake
         self._seconds = seconds
         self._pins: dict[str, str] = {}
+        self._changed: Callable[[], None] = lambda: None
         self._read_at = float("-inf")
         self._lock = asyncio.Lock()
 
@@ -50,14 +51,17 @@ class Pins:
 
     async def run(self, changed: Callable[[], None]) -> None:
         """Keep the pins fresh until cancelled; calls `changed` when they are others."""
+        self._changed = changed
         while True:
-            if await self._refresh():
-                changed()
+            await self._refresh()
             await self._wake.wait(self._seconds)
 
-    async def _refresh(self) -> bool:
-        """Read the pins unless that was just done; whether they are others now."""
+    async def _refresh(self) -> None:
+        """Read the pins, unless someone else did since this was called."""
+        asked_at = time.monotonic()
         async with self._lock:
+            if self._read_at > asked_at:
+                return
             if self.age < _SHORTEST_SECONDS:
                 await asyncio.sleep(_SHORTEST_SECONDS - self.age)
             try:
@@ -65,7 +69,8 @@ class Pins:
                     pins = await inventory.pins(session)
             except (SQLAlchemyError, OSError) as error:
                 log.warning("cannot read the pinned certificates: %s", error)
-                return False
-            before, self._pins = self._pins, pins
+                return
             self._read_at = time.monotonic()
-            return before != pins
+            if pins != self._pins:
+                self._pins = pins
+                self._changed()  # whoever noticed: a newcomer's look must not hide a withdrawal

@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import functools
 import logging
 import socket
 import ssl
+from typing import cast
 
 from decnet_events.framing import ALPN_ACKNOWLEDGED
 from decnet_intel.listener import metrics
@@ -33,7 +35,7 @@ class Server:
         self._certificate = certificate
         self._pins = pins
         self._store = store
-        self._handshakes = 0
+        self._handshakes: dict[asyncio.Task[None], None] = {}  # the oldest first
         self._connections: list[Connection] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._socket = socket.create_server(
@@ -63,14 +65,14 @@ class Server:
                 log.warning("cannot accept: %s", error)
                 await asyncio.sleep(0.1)
                 continue
-            if self._handshakes >= self._settings.max_handshakes or self._certificate.context is None:
-                metrics.REFUSED.labels("too many handshakes").inc()
+            if self._certificate.context is None:
                 client.close()
                 continue
-            self._handshakes += 1
+            self._give_way()
             task = asyncio.create_task(self._welcome(client))
+            self._handshakes[task] = None
             self._tasks.add(task)
-            task.add_done_callback(self._tasks.discard)
+            task.add_done_callback(functools.partial(self._ended, client))
 
     def check_pins(self) -> None:
         """End the connections whose certificate is no longer pinned."""
@@ -91,6 +93,19 @@ class Server:
             task.cancel()
         await asyncio.gather(*self._tasks, return_exceptions=True)
 
+    def _give_way(self) -> None:
+        """When too many handshakes are under way, the oldest ends: a node's takes less time than silence."""
+        if len(self._handshakes) >= self._settings.max_handshakes:
+            oldest = next(iter(self._handshakes))
+            del self._handshakes[oldest]
+            oldest.cancel()
+            metrics.REFUSED.labels("too many handshakes").inc()
+
+    def _ended(self, client: socket.socket, task: asyncio.Task[None]) -> None:
+        client.close()
+        self._handshakes.pop(task, None)
+        self._tasks.discard(task)
+
     async def _welcome(self, client: socket.socket) -> None:
         """The handshake, who it is, and the connection."""
         try:
@@ -98,13 +113,15 @@ class Server:
         except (OSError, EOFError) as error:  # ssl.SSLError and TimeoutError are OSErrors
             metrics.REFUSED.labels("handshake").inc()
             log.info("handshake failed: %s", error)
-            client.close()
             return
-        finally:
-            self._handshakes -= 1
         ssl_object: ssl.SSLObject = writer.get_extra_info("ssl_object")
         peer = peer_of(ssl_object)
-        reason = await self._reason_to_refuse(peer)
+        try:
+            reason = await self._reason_to_refuse(peer)
+        except asyncio.CancelledError:
+            writer.transport.abort()
+            raise
+        self._handshakes.pop(cast("asyncio.Task[None]", asyncio.current_task()), None)
         if peer is None or reason is not None:
             metrics.REFUSED.labels(reason or "").inc()
             log.warning("refused %s: %s", peer, reason)

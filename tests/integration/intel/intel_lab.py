@@ -61,6 +61,12 @@ class Authority:
         self.file = folder / f"{name}.crt"
         self.file.write_bytes(self._certificate.public_bytes(serialization.Encoding.PEM))
 
+    def pair(self, folder: Path) -> Pair:
+        """The CA's own certificate and key as files, for a test that signs with them."""
+        key = folder / f"{self.file.stem}.key"
+        key.write_bytes(_pem(self._key))
+        return Pair(self.file, key, self._certificate.fingerprint(hashes.SHA256()).hex())
+
     def issue(self, name: str, *, server: bool = False, days: int = 10, file: str | None = None) -> Pair:
         """A certificate for `name`; with negative `days` it has expired."""
         key = ec.generate_private_key(ec.SECP256R1())
@@ -86,14 +92,14 @@ class Authority:
             stem.with_suffix(".crt"), stem.with_suffix(".key"), certificate.fingerprint(hashes.SHA256()).hex()
         )
         pair.cert.write_bytes(certificate.public_bytes(serialization.Encoding.PEM))
-        pair.key.write_bytes(
-            key.private_bytes(
-                serialization.Encoding.PEM,
-                serialization.PrivateFormat.PKCS8,
-                serialization.NoEncryption(),
-            )
-        )
+        pair.key.write_bytes(_pem(key))
         return pair
+
+
+def _pem(key: ec.EllipticCurvePrivateKey) -> bytes:
+    return key.private_bytes(
+        serialization.Encoding.PEM, serialization.PrivateFormat.PKCS8, serialization.NoEncryption()
+    )
 
 
 def client_context(ca: Path, pair: Pair | None, *, alpn: bool = True) -> ssl.SSLContext:
