@@ -128,3 +128,29 @@ imagePullSecrets:
 {{- join "," $terms | default "!node-role.kubernetes.io/control-plane" -}}
 {{- end -}}
 {{- end -}}
+
+{{/* Where artifacts are kept, for the store and for the API. */}}
+{{- define "decnet.artifactsEnv" -}}
+- {name: DECNET_ARTIFACTS_DIR, value: /var/lib/decnet/artifacts}
+{{- with .Values.artifacts.s3 }}
+{{- if .endpoint }}
+- {name: DECNET_ARTIFACTS_S3_ENDPOINT, value: {{ .endpoint | quote }}}
+- {name: DECNET_ARTIFACTS_S3_BUCKET, value: {{ required "artifacts.s3.bucket: name the bucket" .bucket | quote }}}
+- {name: DECNET_ARTIFACTS_S3_REGION, value: {{ .region | quote }}}
+{{- $secret := required "artifacts.s3.secretName: name the Secret with access-key and secret-key" .secretName }}
+- name: DECNET_ARTIFACTS_S3_ACCESS_KEY
+  valueFrom: {secretKeyRef: {name: {{ $secret }}, key: access-key}}
+- name: DECNET_ARTIFACTS_S3_SECRET_KEY
+  valueFrom: {secretKeyRef: {name: {{ $secret }}, key: secret-key}}
+{{- end }}
+{{- end }}
+{{- end -}}
+
+{{- define "decnet.artifactsVolume" -}}
+- name: artifacts
+  {{- if .Values.artifacts.hostPath }}
+  hostPath: {path: {{ .Values.artifacts.hostPath }}, type: DirectoryOrCreate}
+  {{- else }}
+  persistentVolumeClaim: {claimName: decnet-artifacts}
+  {{- end }}
+{{- end -}}

@@ -70,13 +70,16 @@ def decky() -> Iterator[str]:
 
 
 @pytest.fixture(scope="package")
-def attack(decky: str) -> Iterator[Callable[[], str]]:
-    """Does something to the decky; returns a text that its event will show."""
+def attack(decky: str) -> Iterator[Callable[..., str]]:
+    """Does something to the decky; returns a text that its event will show.
+
+    Arguments of what it yields: `path` after a mark of its own, and `user_agent`.
+    """
     if "DECNET_DATABASE_URL" in os.environ:
 
-        def insert() -> str:
-            mark = f"/{uuid.uuid4().hex}"
-            insert_event(decky, mark)
+        def insert(path: str = "", user_agent: str = "curl") -> str:
+            mark = f"/{uuid.uuid4().hex}{path}"
+            insert_event(decky, mark, user_agent=user_agent)
             return mark
 
         yield insert
@@ -86,9 +89,9 @@ def attack(decky: str) -> Iterator[Callable[[], str]]:
     address = get(f"decky/{decky}")["status"]["ip"]
     with Attacker() as machine:
 
-        def request() -> str:
-            mark = f"/{uuid.uuid4().hex}"
-            machine.do("curl", "-s", "-o", "/dev/null", f"http://{address}{mark}")
+        def request(path: str = "", user_agent: str = "curl") -> str:
+            mark = f"/{uuid.uuid4().hex}{path}"
+            machine.do("curl", "-sg", "-o", "/dev/null", "-A", user_agent, f"http://{address}{mark}")
             return mark
 
         yield request

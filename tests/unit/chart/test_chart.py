@@ -70,10 +70,9 @@ def test_tokens_go_only_to_those_who_ask_the_api_server(objects: tuple[Object, .
     specs = pod_specs(objects)
     with_token = {name for name, spec in specs.items() if spec["automountServiceAccountToken"]}
     assert with_token == {"decnet-operator", "decnet-worker", "decnet-cleanup", "decnet-helm-test"}
-    agent, forwarder = specs["decnet-node-agent"]["containers"]
-    mounted = [mount["name"] for mount in agent["volumeMounts"]]
-    assert "token" in mounted
-    assert "token" not in [mount["name"] for mount in forwarder["volumeMounts"]]
+    containers = specs["decnet-node-agent"]["containers"]
+    mounts = {it["name"]: [mount["name"] for mount in it["volumeMounts"]] for it in containers}
+    assert [name for name in ("agent", "forwarder", "collector") if "token" in mounts[name]] == ["agent"]
 
 
 def test_no_role_has_a_wildcard_or_reads_all_secrets(objects: tuple[Object, ...]) -> None:
