@@ -1,0 +1,92 @@
+"""What was written, container by container, and what has been seen of it."""
+
+from __future__ import annotations
+
+import re
+import threading
+from array import array
+from collections import Counter
+from collections.abc import Mapping
+from typing import Any, NamedTuple
+
+from torture.lines import Key, Told, Written
+
+_NUMBER = re.compile(r"N:(\d{1,9}):")
+
+Place = tuple[str, str]
+"""Pod uid and container."""
+
+
+class Row(NamedTuple):
+    """A row of `events`, with the cursor by which readers take it."""
+
+    xid: int
+    id: int
+    uid: str
+    container: str
+    told: Told
+
+    @property
+    def number(self) -> int | None:
+        """The number of its line; None when it is none of ours."""
+        found = _NUMBER.match(self.told.message or self.told.raw or "")
+        return int(found[1]) if found else None
+
+    @property
+    def withheld(self) -> tuple[Key, int] | None:
+        """What a `suppressed` row accounts for: the key and how many lines."""
+        fields: Mapping[str, Any] = self.told.fields
+        if self.told.event_id != "suppressed" or not str(fields.get("count", "")).isdigit():
+            return None
+        return (str(fields.get("event")), fields.get("src_ip")), int(fields["count"])
+
+
+class Account:
+    """The lines of one container; numbers begin with 0 and have no gaps."""
+
+    def __init__(self, place: Place) -> None:
+        self.place = place
+        self.fingerprints = array("q")
+        self.keys: dict[int, Key] = {}
+        self.highest = -1
+        """Of the numbers that arrived; what is below has arrived too, or is missing, or withheld."""
+
+    def __len__(self) -> int:
+        return len(self.fingerprints)
+
+    def add(self, line: Written) -> None:
+        """The next number was written."""
+        if line.key is not None:
+            self.keys[len(self)] = line.key
+        self.fingerprints.append(line.told.fingerprint())
+
+    def per_key(self) -> Counter[Key]:
+        """How many lines that may be withheld were written under each key."""
+        return Counter(self.keys.values())
+
+
+class Ledger:
+    """All accounts. Written by one thread, seen by another."""
+
+    def __init__(self) -> None:
+        self.accounts: dict[Place, Account] = {}
+        self._lock = threading.Lock()
+        self.arrived = 0
+        """How many lines have arrived, as far as the highest numbers tell."""
+
+    def account(self, place: Place) -> Account:
+        """The account of a new container."""
+        return self.accounts.setdefault(place, Account(place))
+
+    @property
+    def written(self) -> int:
+        """Lines written so far."""
+        return sum(map(len, self.accounts.values()))
+
+    def see(self, place: Place, number: int) -> None:
+        """A line has arrived at the end of the pipe."""
+        account = self.accounts.get(place)
+        if account is not None and account.highest < number < len(account):
+            with self._lock:
+                self.arrived += number - account.highest
+                account.highest = number
