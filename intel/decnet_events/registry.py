@@ -174,6 +174,28 @@ _EVENTS = (
         ),
     ),
     EventType(
+        "artifact_stored",
+        "A captured file or a recording of a session is kept, whole and verified.",
+        (
+            _text("sha256", "of the content, lower-case hex; by it the content is downloaded"),
+            _integer("size", "bytes"),
+            _text("name", "as the service called it"),
+            _text("kind", "session or file"),
+            Field("cut", FieldType.BOOLEAN, "true when there was more than could be kept"),
+        ),
+    ),
+    EventType(
+        "artifact_lost",
+        "Captured files or recordings of sessions that will never come.",
+        (
+            _text("reason", "why: a key of LOSSES in decnet_events/transfer.py, such as quota or backlog"),
+            _text("kind", "session or file"),
+            _integer("bytes", "what is known of their size"),
+            _integer("count", "how many"),
+            _text("name", "as the service called it, when it is one", required=False),
+        ),
+    ),
+    EventType(
         "service_started",
         "The service is ready for clients.",
         (_text("version", "what it claims to be", required=False),),
@@ -202,6 +224,19 @@ _EVENTS = (
         (
             Field("address", FieldType.ADDRESS, "the address"),
             _text("mac", "who answers"),
+        ),
+    ),
+    EventType(
+        "suppressed",
+        "Lines of one kind were withheld on the node and are only counted here.",
+        (
+            _text("reason", "window: all but the first of a few seconds; app_name: the program is not wanted"),
+            _text("event", "their event id, for window", required=False),
+            Field("src_ip", FieldType.ADDRESS, "the other side they have in common", required=False),
+            _text("app", "program that wrote the first of them"),
+            _integer("count", "how many"),
+            _text("first", "when the runtime wrote the first, RFC 3339"),
+            _text("last", "when it wrote the last"),
         ),
     ),
     EventType(

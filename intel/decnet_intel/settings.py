@@ -5,7 +5,7 @@ from __future__ import annotations
 import socket
 from pathlib import Path
 
-from pydantic import Field, SecretStr, field_validator
+from pydantic import Field, SecretStr, ValidationInfo, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 _DATABASE_URL = Field(
@@ -56,7 +56,52 @@ class MigrateSettings(CommonSettings):
     statement_timeout_ms: int = Field(default=600_000, gt=0, description="longest single statement")
 
 
-class ListenerSettings(CommonSettings):
+class ArtifactSettings(CommonSettings):
+    """Where the content of artifacts is kept: what the listener, the worker and the API must agree on."""
+
+    artifacts_dir: Path = Field(
+        default=Path("/var/lib/decnet/artifacts"),
+        validation_alias="DECNET_ARTIFACTS_DIR",
+        description="folder of the artifacts; with S3 only of what is still coming in",
+    )
+    s3_endpoint: str = Field(
+        default="",
+        validation_alias="DECNET_ARTIFACTS_S3_ENDPOINT",
+        pattern=r"^(https?://[^/\s?#@]+)?/?$",
+        description="URL of an S3-compatible server, such as https://s3.example.com; none keeps them in the folder",
+    )
+    s3_bucket: str = Field(
+        default="",
+        validation_alias="DECNET_ARTIFACTS_S3_BUCKET",
+        validate_default=True,
+        description="bucket, which must exist",
+    )
+    s3_region: str = Field(
+        default="us-east-1", validation_alias="DECNET_ARTIFACTS_S3_REGION", description="region of the bucket"
+    )
+    s3_access_key: SecretStr = Field(
+        default=SecretStr(""),
+        validation_alias="DECNET_ARTIFACTS_S3_ACCESS_KEY",
+        validate_default=True,
+        description="access key",
+    )
+    s3_secret_key: SecretStr = Field(
+        default=SecretStr(""),
+        validation_alias="DECNET_ARTIFACTS_S3_SECRET_KEY",
+        validate_default=True,
+        description="secret key",
+    )
+
+    @field_validator("s3_bucket", "s3_access_key", "s3_secret_key")
+    @classmethod
+    def _goes_with_the_endpoint(cls, value: str | SecretStr, info: ValidationInfo) -> str | SecretStr:
+        given = value.get_secret_value() if isinstance(value, SecretStr) else value
+        if info.data.get("s3_endpoint") and not given:
+            raise ValueError("is needed with DECNET_ARTIFACTS_S3_ENDPOINT")
+        return value
+
+
+class ListenerSettings(ArtifactSettings):
     """`decnet-intel listener`."""
 
     model_config = SettingsConfigDict(env_prefix="DECNET_LISTENER_")
@@ -108,9 +153,39 @@ class ListenerSettings(CommonSettings):
     drain_seconds: float = Field(
         default=20, gt=0, description="at SIGTERM, longest wait for what was read to be committed"
     )
+    artifacts_decky_bytes: int = Field(
+        default=1 << 30,
+        ge=0,
+        validation_alias="DECNET_ARTIFACTS_DECKY_BYTES",
+        description="most that is kept of one decky; content that it captured twice counts once",
+    )
+    artifacts_node_bytes: int = Field(
+        default=10 << 30,
+        ge=0,
+        validation_alias="DECNET_ARTIFACTS_NODE_BYTES",
+        description="most that is kept of the deckies of one node",
+    )
+    artifacts_partials: int = Field(
+        default=16,
+        ge=1,
+        validation_alias="DECNET_ARTIFACTS_PARTIALS",
+        description="unfinished artifacts of one node; the oldest goes for a new one",
+    )
+    artifacts_partial_bytes: int = Field(
+        default=512 << 20,
+        ge=100 << 20,
+        validation_alias="DECNET_ARTIFACTS_PARTIAL_BYTES",
+        description="disk for the unfinished artifacts of one node, at least that of one artifact (100 MiB)",
+    )
+    artifacts_partial_seconds: float = Field(
+        default=86_400,
+        gt=0,
+        validation_alias="DECNET_ARTIFACTS_PARTIAL_SECONDS",
+        description="an unfinished artifact to which nothing was added for this long goes",
+    )
 
 
-class WorkerSettings(CommonSettings):
+class WorkerSettings(ArtifactSettings):
     """`decnet-intel worker`."""
 
     model_config = SettingsConfigDict(env_prefix="DECNET_WORKER_")
@@ -143,7 +218,7 @@ class WorkerSettings(CommonSettings):
         return _split(self.tasks)
 
 
-class ApiSettings(CommonSettings):
+class ApiSettings(ArtifactSettings):
     """`decnet-intel api`."""
 
     model_config = SettingsConfigDict(env_prefix="DECNET_API_")

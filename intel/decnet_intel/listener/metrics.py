@@ -20,3 +20,12 @@ TRANSACTIONS = Histogram(
     buckets=(0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 10),
 )
 RELOADS = Counter("decnet_listener_certificate_loads_total", "server certificate read", ["outcome"])
+
+ARTIFACTS = Counter("decnet_listener_artifacts_total", "offers of artifacts, by their answer", ["outcome"])
+"""stored, quota, invalid, mismatch."""
+
+ARTIFACT_BYTES = Counter("decnet_listener_artifact_bytes_total", "bytes of artifacts written to disk")
+ARTIFACT_LOSSES = Counter("decnet_listener_artifact_losses_total", "reports of artifacts that will not come")
+ARTIFACT_RETRIES = Counter(
+    "decnet_listener_artifact_retries_total", "waits for Postgres or the store to record an artifact"
+)

@@ -7,6 +7,7 @@ import gc
 import logging
 
 from decnet_intel.database import make_engine
+from decnet_intel.listener.artifacts import Artifacts
 from decnet_intel.listener.pins import Pins
 from decnet_intel.listener.server import Server
 from decnet_intel.listener.tls import Certificate, TlsFiles
@@ -32,7 +33,8 @@ async def listen(settings: ListenerSettings, stop: asyncio.Event) -> None:
     wake = Wake(settings, PINS_CHANNEL, "decnet-listener-wake")
     pins = Pins(engine, wake, settings.pin_seconds)
     store = Writer(settings)
-    server = Server(settings, certificate, pins, store)
+    artifacts = Artifacts(settings)
+    server = Server(settings, certificate, pins, store, artifacts)
 
     def problems() -> list[str]:
         found = [store.trouble] if store.trouble else []
@@ -50,6 +52,7 @@ async def listen(settings: ListenerSettings, stop: asyncio.Event) -> None:
         wake.run(),
         pins.run(server.check_pins),
         store.run(),
+        artifacts.run(),
         keep_beating(engine, "listener", settings.instance, detail),
     )
     try:

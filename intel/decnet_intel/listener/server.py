@@ -11,7 +11,9 @@ import ssl
 from typing import cast
 
 from decnet_events.framing import ALPN_ACKNOWLEDGED
+from decnet_events.transfer import ALPN_ARTIFACT
 from decnet_intel.listener import metrics
+from decnet_intel.listener.artifacts import ArtifactConnection, Artifacts
 from decnet_intel.listener.connection import Connection
 from decnet_intel.listener.pins import Pins
 from decnet_intel.listener.tls import Certificate, Peer, peer_of
@@ -22,6 +24,8 @@ _BACKLOG = 128
 _STREAM_LIMIT = 256 * 1024  # bytes that asyncio reads ahead for one connection
 _KEEPALIVE = {"TCP_KEEPIDLE": 30, "TCP_KEEPINTVL": 10, "TCP_KEEPCNT": 3}  # a vanished node is noticed
 
+AnyConnection = Connection | ArtifactConnection
+
 log = logging.getLogger(__name__)
 
 
@@ -29,14 +33,20 @@ class Server:
     """Accepts connections of nodes until `drain`."""
 
     def __init__(
-        self, settings: ListenerSettings, certificate: Certificate, pins: Pins, store: Writer
+        self,
+        settings: ListenerSettings,
+        certificate: Certificate,
+        pins: Pins,
+        store: Writer,
+        artifacts: Artifacts,
     ) -> None:
         self._settings = settings
         self._certificate = certificate
         self._pins = pins
         self._store = store
+        self._artifacts = artifacts
         self._handshakes: dict[asyncio.Task[None], None] = {}  # the oldest first
-        self._connections: list[Connection] = []
+        self._connections: list[AnyConnection] = []
         self._tasks: set[asyncio.Task[None]] = set()
         self._socket = socket.create_server(
             (settings.host, settings.port),
@@ -127,12 +137,17 @@ class Server:
             log.warning("refused %s: %s", peer, reason)
             writer.transport.abort()
             return
-        acknowledged = ssl_object.selected_alpn_protocol() == ALPN_ACKNOWLEDGED
-        connection = Connection(peer, reader, writer, self._store, self._settings, acknowledged=acknowledged)
-        await self._serve(connection)
+        protocol = ssl_object.selected_alpn_protocol()
+        if protocol == ALPN_ARTIFACT:
+            await self._serve(ArtifactConnection(peer, reader, writer, self._artifacts))
+            return
+        acknowledged = protocol == ALPN_ACKNOWLEDGED
+        await self._serve(
+            Connection(peer, reader, writer, self._store, self._settings, acknowledged=acknowledged)
+        )
 
-    async def _serve(self, connection: Connection) -> None:
-        self._make_room(connection.peer.node)
+    async def _serve(self, connection: AnyConnection) -> None:
+        self._make_room(connection)
         self._connections.append(connection)
         metrics.CONNECTIONS.set(len(self._connections))
         log.info("%s is connected", connection.peer.node)
@@ -169,8 +184,12 @@ class Server:
             return "too many connections"
         return None
 
-    def _make_room(self, node: str) -> None:
-        """A node that comes again and again has lost its old connections: the oldest one goes."""
-        same = [connection for connection in self._connections if connection.peer.node == node]
+    def _make_room(self, newcomer: AnyConnection) -> None:
+        """A node that comes again and again has lost its old connections: the oldest of the kind goes."""
+        same = [
+            connection
+            for connection in self._connections
+            if connection.peer.node == newcomer.peer.node and type(connection) is type(newcomer)
+        ]
         if len(same) >= self._settings.max_connections_per_node:
             same[0].abort("replaced")

@@ -10,6 +10,7 @@ from hashlib import sha256
 from pathlib import Path
 
 from decnet_events.framing import ALPN_ACKNOWLEDGED
+from decnet_events.transfer import ALPN_ARTIFACT
 from decnet_intel.listener import metrics
 
 _LOOK_SECONDS = 2.0
@@ -46,7 +47,7 @@ def server_context(files: TlsFiles) -> ssl.SSLContext:
     context.verify_mode = ssl.CERT_REQUIRED
     context.load_cert_chain(files.cert, files.key)
     context.load_verify_locations(files.ca)
-    context.set_alpn_protocols([ALPN_ACKNOWLEDGED])
+    context.set_alpn_protocols([ALPN_ACKNOWLEDGED, ALPN_ARTIFACT])
     context.num_tickets = 0  # no resumption: every connection shows its certificate
     return context
 
