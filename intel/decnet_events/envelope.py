@@ -24,10 +24,10 @@ APP_NAME = "forwarder"
 MSG_ID = "line"
 STREAMS = ("stdout", "stderr")
 
-_VALUE = r'[^"\\\]\s]'
+_VALUE = r"[!#-\[^-~]"  # printable ASCII that needs no escape
 _NAME = re.compile(rf"{_VALUE}{{1,253}}", re.ASCII)
 _ENVELOPE = re.compile(
-    r"<134>1 - (?P<node>[!-~]{1,255}) forwarder - line \[line@55555"
+    rf"<134>1 - (?P<node>{_VALUE}{{1,253}}) forwarder - line \[line@55555"
     rf' namespace="(?P<namespace>{_VALUE}{{1,253}})" pod="(?P<pod>{_VALUE}{{1,253}})"'
     rf' uid="(?P<uid>{_VALUE}{{1,253}})" container="(?P<container>{_VALUE}{{1,253}})"'
     rf' gen="(?P<gen>{_VALUE}{{1,64}})" offset="(?P<offset>0|[1-9]\d{{0,17}})"'

@@ -54,16 +54,14 @@ class FrameDecoder:
 
     def __init__(self, max_frame: int = MAX_FRAME) -> None:
         self._max_frame = max_frame
-        self._rest = b""
-        self._waiting: list[bytes] = []
-        self._waiting_size = 0
-        self._needed = 0
+        self._unfinished = bytearray()  # not a list of pieces: each could be one byte
+        self._needed = 0  # bytes that make it a frame, once its length is known
         self._broken: str | None = None
 
     @property
     def pending(self) -> int:
         """Bytes received that do not make a whole frame yet."""
-        return len(self._rest) + self._waiting_size
+        return len(self._unfinished)
 
     def feed(self, data: bytes) -> list[bytes]:
         """The frames that `data` completes, in order.
@@ -73,18 +71,13 @@ class FrameDecoder:
         """
         if self._broken is not None:
             raise FramingError(self._broken)
-        if self._needed:  # in the middle of a frame: join once it is whole, not at every piece
-            self._waiting.append(data)
-            self._waiting_size += len(data)
-            if self._waiting_size < self._needed:
+        if self._unfinished:
+            self._unfinished += data
+            if len(self._unfinished) < self._needed:
                 return []
-            data = b"".join(self._waiting)
-            self._waiting = []
-            self._waiting_size = 0
+            data = bytes(self._unfinished)
+            self._unfinished = bytearray()
             self._needed = 0
-        elif self._rest:
-            data = self._rest + data
-            self._rest = b""
         return self._split(data)
 
     def _split(self, data: bytes) -> list[bytes]:
@@ -96,7 +89,7 @@ class FrameDecoder:
             if space < 0:
                 if total - at > MAX_DIGITS or not _is_length_prefix(data[at:]):
                     self._break(frames, f"no frame length in {data[at : at + MAX_DIGITS + 1]!r}")
-                self._rest = data[at:]
+                self._unfinished += data[at:]
                 return frames
             digits = data[at:space]
             if not _is_length_prefix(digits):
@@ -106,8 +99,7 @@ class FrameDecoder:
                 self._break(frames, f"frame of {length} bytes is over {self._max_frame}")
             end = space + 1 + length
             if end > total:
-                self._waiting = [data[at:]]
-                self._waiting_size = total - at
+                self._unfinished += data[at:]
                 self._needed = end - at
                 return frames
             frames.append(data[space + 1 : end])

@@ -19,9 +19,12 @@ MAX_PARAMS = 128
 MAX_NAME = 32  # RFC 5424 section 6, SD-NAME
 _LIMITS = {"hostname": 255, "app_name": 48, "proc_id": 128, "msg_id": 32}  # RFC 5424 section 6
 
-_HEADER = re.compile(r"<(\d{1,3})>1 (\S{1,64}) (\S{1,255}) (\S{1,48}) (\S{1,128}) (\S{1,32}) ", re.ASCII)
-_SD_ID = re.compile(r'\[([^\s=\]"]{1,32})', re.ASCII)
-_PARAM = re.compile(r' ([^\s=\]"]{1,32})="((?:[^"\\\]]|\\.)*)"', re.ASCII | re.DOTALL)
+_HEADER = re.compile(
+    r"<(\d{1,3})>1 ([!-~]{1,64}) ([!-~]{1,255}) ([!-~]{1,48}) ([!-~]{1,128}) ([!-~]{1,32}) ", re.ASCII
+)
+_NAME = r"[!#-<>-\\^-~]{1,32}"  # PRINTUSASCII without '=', ']' and '"'
+_SD_ID = re.compile(rf"\[({_NAME})")
+_PARAM = re.compile(rf' ({_NAME})="((?:[^"\\\]]|\\.)*)"', re.DOTALL)
 _ESCAPED = re.compile(r"\\([\"\\\]])")
 _CONTROL = {code: f"\\x{code:02x}" for code in (*range(0x20), 0x7F)}
 _TO_ESCAPE = str.maketrans({'"': '\\"', "\\": "\\\\", "]": "\\]", **_CONTROL})
@@ -57,7 +60,7 @@ def _header_token(name: str, value: str) -> str:
 
 def format_timestamp(when: datetime) -> str:
     """`when` in UTC with microseconds, as RFC 3339 writes it."""
-    return when.astimezone(UTC).strftime("%Y-%m-%dT%H:%M:%S.%fZ")
+    return f"{when.astimezone(UTC).replace(tzinfo=None).isoformat(timespec='microseconds')}Z"
 
 
 def format_line(line: Line) -> str:
