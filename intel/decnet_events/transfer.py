@@ -71,7 +71,8 @@ LOSSES = {
     "changed": "The file changed while it was copied; what was read was kept.",
     "name": "The file's name is none that a service gives.",
     "type": "It is no regular file with one name (a link, a pipe, a directory, a device).",
-    "unreadable": "The file could not be read.",
+    "unreadable": "The file or the spool could not be read.",
+    "stuck": "Too many files that cannot be deleted are in the spool; nothing is taken from it any more.",
     "corrupt": "The copy on the node's disk was damaged.",
 }
 """Why something was lost, and what that means."""
