@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import signal
 import sys
 import time
 from collections.abc import Sequence
@@ -23,6 +24,7 @@ def say(text: str) -> None:
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run. Exit status as `--help` says."""
     options = parse(arguments)
+    signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that everything is taken away
     if options.plan:
         for fault in schedule(options.seed, options.lines, options.faults):
             print(fault)

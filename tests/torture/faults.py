@@ -90,15 +90,25 @@ class Injector:
         with daemon.busy:
             daemon.pause(fault.detail["seconds"])
 
+    def _backend(self) -> int | None:
+        """A server process that serves a listener's writer; one comes when a listener has found its way back."""
+        assert self._pipe.database is not None
+        deadline = time.monotonic() + _TRAP_SECONDS
+        while time.monotonic() < deadline:
+            if (pid := self._pipe.database.backend("decnet-listener")) is not None:
+                return pid
+            time.sleep(0.2)
+        return None
+
     def _kill_backend(self, _: Fault) -> bool:
-        pid = self._pipe.database.backend("decnet-listener")  # type: ignore[union-attr]
+        pid = self._backend()
         if pid is not None:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGKILL)
         return pid is not None
 
     def _pause_backend(self, fault: Fault) -> bool:
-        pid = self._pipe.database.backend("decnet-listener")  # type: ignore[union-attr]
+        pid = self._backend()
         if pid is not None:
             with contextlib.suppress(ProcessLookupError):
                 os.kill(pid, signal.SIGSTOP)

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 
 from torture.lines import Key, Told, Written
 
-_NUMBER = re.compile(r"N:(\d{1,9}):")
+NUMBER = re.compile(r"N:(\d{1,9}):")
 
 Place = tuple[str, str]
 """Pod uid and container."""
@@ -29,7 +29,7 @@ class Row(NamedTuple):
     @property
     def number(self) -> int | None:
         """The number of its line; None when it is none of ours."""
-        found = _NUMBER.match(self.told.message or self.told.raw or "")
+        found = NUMBER.match(self.told.message or self.told.raw or "")
         return int(found[1]) if found else None
 
     @property
@@ -73,6 +73,8 @@ class Ledger:
         self._lock = threading.Lock()
         self.arrived = 0
         """How many lines have arrived, as far as the highest numbers tell."""
+        self.accounted = 0
+        """Lines that came one by one, and those that were reported as withheld; for knowing the end only."""
 
     def account(self, place: Place) -> Account:
         """The account of a new container."""
@@ -90,3 +92,10 @@ class Ledger:
             with self._lock:
                 self.arrived += number - account.highest
                 account.highest = number
+
+    def write_off(self) -> None:
+        """Wait no longer for what has not arrived."""
+        with self._lock:
+            for account in self.accounts.values():
+                self.arrived += len(account) - 1 - account.highest
+                account.highest = len(account) - 1

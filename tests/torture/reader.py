@@ -42,6 +42,9 @@ class Reader:
             self.read.append((row.xid, row.id))
             if (number := row.number) is not None:
                 self._ledger.see((row.uid, row.container), number)
+                self._ledger.accounted += 1
+            elif (withheld := row.withheld) is not None:
+                self._ledger.accounted += withheld[1]
         if rows:
             self._cursor = self.read[-1]
             self.moved_at = time.monotonic()

@@ -48,28 +48,31 @@ class StuckError(RuntimeError):
     """The pipe stands still though nothing is being done to it."""
 
 
-def wait_for(traffic: Traffic, moved_at: Callable[[], float], limit: int) -> None:
+def wait_for(traffic: Traffic, reader: Reader, limit: int) -> None:
     """Until at most `limit` lines are pending. Raises StuckError."""
     while traffic.pending > limit:
         traffic.work()
         time.sleep(0.02)
-        if time.monotonic() - moved_at() > _STUCK_SECONDS:
+        if time.monotonic() - reader.moved_at > _STUCK_SECONDS:
             raise StuckError(f"no line arrived for {_STUCK_SECONDS:g} s, {traffic.pending} are pending")
 
 
 def flow(
     traffic: Traffic,
     injector: Injector,
-    moved_at: Callable[[], float],
+    wait: Callable[[int], None],
     options: Options,
     say: Callable[[str], None],
 ) -> None:
-    """All lines and all faults. Raises StuckError."""
+    """All lines and all faults. `wait` returns when at most so many lines are pending."""
     told = time.monotonic()
+    for _ in range(len(traffic.logs)):
+        traffic.turn()
+    wait(traffic.written // 2)  # everything works before anything is broken
     while traffic.written < traffic.lines:
         if injector.due():
             traffic.turn()
-            wait_for(traffic, moved_at, options.pending)
+            wait(options.pending)
         else:
             traffic.work()
             time.sleep(0.02)
@@ -113,9 +116,9 @@ def _run(ground: Ground, pipe: Pipe, options: Options, say: Callable[[str], None
     injector = Injector(pipe, traffic, plan, say)
     findings = Findings()
     try:
-        flow(traffic, injector, lambda: reader.moved_at, options, say)
+        flow(traffic, injector, lambda limit: wait_for(traffic, reader, limit), options, say)
         say("all lines are written; waiting for the rest to arrive")
-        _settle(reader, traffic)
+        _settle(reader, traffic, ledger)
     except StuckError as error:
         findings.wrong("stuck", str(error))
     reader.close()
@@ -134,9 +137,11 @@ def _run(ground: Ground, pipe: Pipe, options: Options, say: Callable[[str], None
     )  # fmt: skip
 
 
-def _settle(reader: Reader, traffic: Traffic) -> None:
-    """Until nothing is pending, or nothing comes any more."""
-    while time.monotonic() - reader.moved_at < (
-        _QUIET_SECONDS if traffic.pending == 0 else _STUCK_SECONDS / 2
-    ):
+def _settle(reader: Reader, traffic: Traffic, ledger: Ledger) -> None:
+    """Until all is accounted for and nothing more comes, or nothing comes any more."""
+
+    def patience() -> float:
+        return _QUIET_SECONDS if ledger.accounted >= traffic.written else _STUCK_SECONDS / 2
+
+    while time.monotonic() - reader.moved_at < patience():
         time.sleep(0.1)
