@@ -1,0 +1,1 @@
+"""The collector: takes what services left in their spools to the listener."""
