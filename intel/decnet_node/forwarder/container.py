@@ -8,17 +8,23 @@ from __future__ import annotations
 
 import itertools
 import logging
-from collections.abc import Mapping
+import time
+from collections import defaultdict
+from collections.abc import Container as Holding
 from contextlib import suppress
 from pathlib import Path
+from typing import Any
 
 from decnet_events.envelope import MalformedEnvelopeError, envelope, envelope_head, parse_time
 from decnet_events.framing import encode_frame
+from decnet_node.forwarder.counting import Counting
 from decnet_node.forwarder.cri import Joiner, Line
 from decnet_node.forwarder.files import Container, LogName, open_log, parse_log_name
-from decnet_node.forwarder.state import FileKey
+from decnet_node.forwarder.spans import Spans
+from decnet_node.forwarder.state import FileKey, Recalled
+from decnet_node.forwarder.suppression import Rules
 from decnet_node.forwarder.tail import TailedFile
-from decnet_node.forwarder.window import Batch
+from decnet_node.forwarder.window import Batch, Lag, Waiting
 
 log = logging.getLogger(__name__)
 
@@ -27,22 +33,35 @@ PIECE = 128 * 1024
 
 _SCAN_PIECES = 16
 _KEPT_GENERATIONS = 64
+_GUESSED_LINE = 200.0
 
 
 class ContainerLog:
     """Reads one container's directory. Not thread-safe."""
 
     def __init__(
-        self, container: Container, directory: Path, node: str, max_line: int, positions: Mapping[str, int]
+        self,
+        container: Container,
+        directory: Path,
+        node: str,
+        max_line: int,
+        rules: Rules,
+        recalled: Recalled,
     ) -> None:
         self.container = container
         self.unreadable = 0
+        self.waiting = Waiting()
         self._directory = directory
         self._node = node
-        self._joiner = Joiner(max_line)
-        self._positions = dict(positions)
-        self._reported = dict(positions)
-        self._acknowledged = dict(positions)
+        self._spans: defaultdict[str, Spans] = defaultdict(Spans)
+        self._joiner = Joiner(max_line, self._spans)
+        self._counting = Counting(rules, self._spans, recalled.marks)
+        self._reports: list[Line] = []
+        self._positions = dict(recalled.positions)
+        self._reported = dict(recalled.positions)
+        self._taken = 0  # bytes read since the last batch
+        self._mean_line = _GUESSED_LINE
+        self._dry_at = time.monotonic()
         self._heads: dict[str, bytes] = {}
         self._files: list[TailedFile] = []
         self._scanned: tuple[str, int, int] | None = (
@@ -51,8 +70,8 @@ class ContainerLog:
 
     @property
     def done(self) -> bool:
-        """Whether the directory is gone and everything that was in it has been read."""
-        return not self._files and not self._directory.exists()
+        """Whether the directory is gone and everything that was in it has been read and reported."""
+        return not (self._files or self._counting.open or self._reports or self._directory.exists())
 
     def rescan(self) -> None:
         """Look which files there are. Cheap when nothing changed."""
@@ -98,6 +117,37 @@ class ContainerLog:
 
         A batch may be empty: something was read and no line ended in it.
         """
+        if self._reports:
+            reports, self._reports = self._reports, []
+            return self._batch(reports)
+        if self._counting.paused:
+            return None
+        batch = self._read()
+        if batch is None:
+            self._dry_at = time.monotonic()
+        return batch
+
+    def overdue(self) -> dict[FileKey, int]:
+        """Marks for counts that are due, when there is nothing to be read.
+
+        Until `settle` nothing more is read. See Counting.
+        """
+        if not self._counting.open:
+            return {}
+        marks = self._counting.overdue(gone=not self._files)
+        return {FileKey(self.container.uid, self.container.name, gen): at for gen, at in marks.items()}
+
+    def settle(self, *, durable: bool) -> None:
+        """Go on: the marks are on the disk, or could not be written."""
+        self._reports += self._counting.settle(durable)
+
+    def take_suppressed(self) -> dict[str, int]:
+        """Lines withheld since the last call, by reason."""
+        counts = dict(self._counting.counts)
+        self._counting.counts.clear()
+        return counts
+
+    def _read(self) -> Batch | None:
         for tail, following in itertools.zip_longest(self._files, self._files[1:]):
             size = tail.size()
             if tail.emptied:  # what was in it may be in a copy that we have not seen, and comes first
@@ -125,8 +175,8 @@ class ContainerLog:
         data = tail.read(position, PIECE)
         end = data.rfind(b"\n") + 1
         if end:
-            self._positions[gen] = position + end
-            return self._joiner.feed(gen, position, data[:end])
+            self._advance(gen, position + end)
+            return self._counting.filter(gen, self._joiner.feed(gen, position, data[:end]))
         if len(data) < PIECE:
             return None
         return self._read_endless(tail, gen, data)
@@ -142,8 +192,8 @@ class ContainerLog:
             end = data.find(b"\n")
             if end >= 0:
                 self._scanned = None
-                self._positions[gen] = at + end + 1
-                return self._joiner.feed(gen, start, beginning)
+                self._advance(gen, at + end + 1)
+                return self._counting.filter(gen, self._joiner.feed(gen, start, beginning))
             at += len(data)
             if len(data) < PIECE:
                 break
@@ -158,10 +208,10 @@ class ContainerLog:
         over = not tail.ended or tail.may_close()
         if over and gen is not None and tail.source is not None and not self._continues(tail, gen):
             position = self._positions[gen]
-            rest = tail.read(position, PIECE) if position < size else b""
+            rest = tail.read(position, min(PIECE, size - position)) if position < size else b""
             if rest:
-                self._positions[gen] = size
-                lines = self._joiner.feed(gen, position, rest, torn=True)
+                self._advance(gen, size)
+                lines = self._counting.filter(gen, self._joiner.feed(gen, position, rest, torn=True))
         if not tail.ended and (following is None or following.name.instance != tail.name.instance):
             lines += self._joiner.flush()
         tail.end()
@@ -178,36 +228,55 @@ class ContainerLog:
             for other in self._files
         )
 
+    def _advance(self, gen: str, position: int) -> None:
+        self._taken += position - self._positions[gen]
+        self._positions[gen] = self._spans[gen].position = position
+
     def _batch(self, lines: list[Line]) -> Batch:
         frames = []
-        for gen, offset, time, stream, cut, content in lines:
+        for gen, offset, when, stream, cut, content, _ in lines:
             head = self._heads.get(gen) or self._make_head(gen)
-            frames.append(encode_frame(envelope(head, offset, time, stream, cut, content)))
+            frames.append(encode_frame(envelope(head, offset, when, stream, cut, content)))
         commits: dict[FileKey, int] = {}
-        for gen, position in self._positions.items():
-            resume = self._joiner.resume(gen, position)
+        for gen, spans in self._spans.items():
+            resume = spans.resume()
             if self._reported.get(gen) != resume:
                 self._reported[gen] = resume
                 commits[FileKey(self.container.uid, self.container.name, gen)] = resume
-        return Batch(b"".join(frames), len(frames), commits, _unix(lines[0].time) if lines else 0.0)
+        taken, self._taken = self._taken, 0
+        if lines and taken:
+            self._mean_line = taken / len(lines)
+        return Batch(
+            b"".join(frames),
+            len(frames),
+            commits,
+            oldest=_unix(lines[0].time) if lines else 0.0,
+            size=taken,
+            cut=sum(line.cut for line in lines),
+            waiting=self.waiting,
+        )
 
     def _make_head(self, gen: str) -> bytes:
         it = self.container
-        for table in (self._positions, self._reported, self._acknowledged):
-            _forget_oldest(table)
+        self._counting.forget(_KEPT_GENERATIONS)
+        for table in (self._positions, self._reported, self._spans):
+            _forget_oldest(table, self._counting.held)
         if len(self._heads) > _KEPT_GENERATIONS:
             self._heads.clear()
         head = self._heads[gen] = envelope_head(self._node, it.namespace, it.pod, it.uid, it.name, gen)
         return head
 
-    def acknowledged(self, gen: str, position: int) -> None:
-        """The listener has everything before `position`; for the measure of lag only."""
-        self._acknowledged[gen] = position
-
-    def lag_bytes(self) -> int:
-        """Bytes on the disk that are not acknowledged."""
-        sizes = {tail.gen: tail.size() for tail in self._files if tail.gen is not None}
-        return sum(max(size - self._acknowledged.get(gen, 0), 0) for gen, size in sizes.items())
+    def lag(self) -> Lag:
+        """How far behind the disk the listener is."""
+        unread = 0
+        for tail in self._files:
+            size = tail.size()
+            if tail.gen is not None and tail.source is not None:
+                unread += max(size - self._positions.get(tail.gen, 0), 0)
+        seconds = time.monotonic() - self._dry_at if unread else 0.0
+        if oldest := self.waiting.oldest:
+            seconds = max(time.time() - oldest, 0.0)
+        return Lag(self.waiting.lines + unread / self._mean_line, self.waiting.bytes + unread, seconds)
 
     def close(self) -> None:
         """Close every file."""
@@ -215,14 +284,15 @@ class ContainerLog:
             tail.close()
 
 
-def _forget_oldest(table: dict[str, int]) -> None:
+def _forget_oldest(table: dict[str, Any], held: Holding[str]) -> None:
     """Bound what is known of generations that are long gone; one still there would only be sent again."""
-    while len(table) > _KEPT_GENERATIONS:
-        del table[next(iter(table))]
+    for gen in list(table)[: max(len(table) - _KEPT_GENERATIONS, 0)]:
+        if gen not in held:
+            del table[gen]
 
 
-def _unix(time: bytes) -> float:
+def _unix(when: bytes) -> float:
     try:
-        return parse_time(time.decode("ascii")).timestamp()
+        return parse_time(when.decode("ascii")).timestamp()
     except MalformedEnvelopeError:
         return 0.0

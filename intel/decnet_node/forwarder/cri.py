@@ -7,15 +7,18 @@ record of the same stream, F that it ends here. Pure: bytes in, lines out.
 from __future__ import annotations
 
 import re
+from collections import defaultdict
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
 from typing import NamedTuple
 
 from decnet_events.envelope import cut_line, printable
+from decnet_node.forwarder.spans import Spans
 
 _TIME = rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)"
 _RECORD = re.compile(rb"(" + _TIME + rb") (stdout|stderr) ([FP])(?::[^ ]*)?(?: (.*))?", re.DOTALL)
 _LEADING_TIME = re.compile(rb"(" + _TIME + rb") ")
+_ANY_TIME = re.compile(rb"(" + _TIME + rb") std(?:out|err) [FP]")
+_NO_TIME = b"1970-01-01T00:00:00Z"
 
 HEAD_BYTES = 64
 """So many bytes of a file decide its generation."""
@@ -36,7 +39,10 @@ def generation(head: bytes) -> str | None:
 
 
 class Line(NamedTuple):
-    """A line whose last record has been read. `gen` and `offset` are those of its first record."""
+    """A line whose last record has been read. `gen` and `offset` are those of its first record.
+
+    `whole` says that it is exactly one record and nothing of it was cut.
+    """
 
     gen: str
     offset: int
@@ -44,16 +50,17 @@ class Line(NamedTuple):
     stream: bytes
     cut: bool
     content: bytes
+    whole: bool = False
 
 
 @dataclass(slots=True)
 class _Unfinished:
-    """The records of a line so far. `starts` has the first record's offset in each file it touches."""
+    """The records of a line so far, and the files they are in."""
 
     gen: str
     offset: int
     time: bytes
-    starts: dict[str, int]
+    files: set[str]
     pieces: list[bytes] = field(default_factory=list)
     size: int = 0
     cut: bool = False
@@ -62,19 +69,14 @@ class _Unfinished:
 class Joiner:
     """Makes lines of one container's records, which come in order but from several files.
 
-    At most `max_line` bytes are held for each of the two streams.
+    At most `max_line` bytes are held for each of the two streams. `spans` gets, by file, what belongs
+    to one line; its position has to be behind the data that is fed.
     """
 
-    def __init__(self, max_line: int) -> None:
+    def __init__(self, max_line: int, spans: defaultdict[str, Spans]) -> None:
         self._max_line = max_line
+        self._spans = spans
         self._unfinished: dict[bytes, _Unfinished] = {}
-
-    def resume(self, gen: str, position: int) -> int:
-        """Where to read file `gen` again after a restart: `position`, or where an unfinished line began."""
-        return min(
-            (line.starts[gen] for line in self._unfinished.values() if gen in line.starts),
-            default=position,
-        )
 
     def feed(self, gen: str, offset: int, data: bytes, *, torn: bool = False) -> list[Line]:
         """The lines that `data`, whole records of file `gen` from byte `offset` on, completes.
@@ -103,7 +105,7 @@ class Joiner:
                 elif stream in unfinished or len(content) > limit or not clean:
                     lines.append(self._finish(gen, offset, time, stream, content, cut=False))
                 else:  # the ordinary line, kept short: this is where the time goes
-                    lines.append(Line(gen, offset, time, stream, False, content))
+                    lines.append(Line(gen, offset, time, stream, False, content, True))
             offset += len(record) + 1
         return lines
 
@@ -115,8 +117,10 @@ class Joiner:
     def _hold(self, gen: str, offset: int, time: bytes, stream: bytes, content: bytes) -> None:
         line = self._unfinished.get(stream)
         if line is None:
-            line = self._unfinished[stream] = _Unfinished(gen, offset, time, {})
-        line.starts.setdefault(gen, offset)
+            line = self._unfinished[stream] = _Unfinished(gen, offset, time, set())
+        if gen not in line.files:
+            line.files.add(gen)
+            self._spans[gen].open(stream, offset)
         # One byte more than the limit is kept, so that the cut shows and falls between characters.
         room = self._max_line + 1 - line.size
         if len(content) > room:
@@ -129,20 +133,33 @@ class Joiner:
     def _finish(
         self, gen: str, offset: int, time: bytes, stream: bytes, content: bytes, *, cut: bool
     ) -> Line:
-        self._hold(gen, offset, time, stream, content)
-        self._unfinished[stream].cut |= cut
-        return self._take(stream)
+        if stream in self._unfinished:
+            self._hold(gen, offset, time, stream, content)
+            self._unfinished[stream].cut |= cut
+            return self._take(stream)
+        content, over = cut_line(content, self._max_line)
+        cut |= over
+        return Line(gen, offset, time, stream, cut, printable(content), not cut)
 
     def _take(self, stream: bytes) -> Line:
         line = self._unfinished.pop(stream)
+        for gen in line.files:
+            self._spans[gen].close(stream)
         content, cut = cut_line(b"".join(line.pieces), self._max_line)
         return Line(line.gen, line.offset, line.time, stream, cut or line.cut, printable(content))
 
     def _garbage(self, gen: str, offset: int, record: bytes) -> Line:
-        """Not a record (a disk after a power cut): kept as it is, at the time its file began."""
+        """Not a record (a disk after a power cut): kept as it is, at the time its file began.
+
+        Where that is not known, at a time found in it, which may follow a block of NULs. Never at the
+        present time: a line that is read again has to have the same one.
+        """
         content, cut = cut_line(record, self._max_line)
-        time = gen if not gen.startswith("raw-") else datetime.now(UTC).isoformat()
-        return Line(gen, offset, time.encode(), b"stdout", cut, printable(content))
+        time = gen.encode()
+        if gen.startswith("raw-"):
+            found = _ANY_TIME.search(content)
+            time = found[1] if found is not None else _NO_TIME
+        return Line(gen, offset, time, b"stdout", cut, printable(content))
 
 
 def _is_clean(data: bytes) -> bool:

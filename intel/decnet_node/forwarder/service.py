@@ -16,7 +16,7 @@ from decnet_node.forwarder.metrics import LagCollector, Metrics
 from decnet_node.forwarder.settings import ForwarderSettings
 from decnet_node.forwarder.state import FileKey, OffsetStore
 from decnet_node.forwarder.tree import LogTree
-from decnet_node.forwarder.window import Window
+from decnet_node.forwarder.window import Batch, Window
 from decnet_node.http import StatusServer
 
 log = logging.getLogger(__name__)
@@ -37,15 +37,22 @@ class Forwarder:
         self.metrics = Metrics(lambda: self._link.connected)
         self._link = Link(settings, self._window, self.metrics, self._committed)
         self._tree = LogTree(
-            settings.log_root, settings.marker, settings.node, settings.max_line, self._store.offsets
+            settings.log_root,
+            settings.marker,
+            settings.node,
+            settings.max_line,
+            settings.rules,
+            self._store.recall,
         )
+        self._turn: deque[ContainerLog] = deque()
         self._logs: dict[tuple[str, str], ContainerLog] = {}
         self._unsaved: dict[FileKey, int] = {}
+        self._marks: dict[FileKey, int] = {}
         self._to_save = asyncio.Event()
         self._looked_at = time.monotonic()
         self._state_problem = ""
         self._closing = False
-        self.metrics.registry.register(LagCollector(self._tree, self._window, self.metrics))
+        self.metrics.registry.register(LagCollector(self._tree, self._window))
         if self._store.was_broken:
             self.metrics.state_errors.inc()
 
@@ -101,35 +108,51 @@ class Forwarder:
         self._logs = {(it.container.uid, it.container.name): it for it in self._tree}
 
     async def _read_all(self, until: float, stop: asyncio.Event) -> None:
-        """Read every container in turn, a piece each, until all are dry; look for new ones at `until`."""
-        ready = deque(self._tree)
-        while ready and not stop.is_set() and time.monotonic() < until:
+        """Read every container in turn, a piece each, until all are dry; look for new ones at `until`.
+
+        Those whose turn did not come are first the next time.
+        """
+        known = set(self._turn)
+        self._turn.extend(it for it in self._tree if it not in known)
+        present = set(self._tree)
+        dry: list[ContainerLog] = []
+        while self._turn and not stop.is_set() and time.monotonic() < until:
             if self._window.full:
                 self._link.drained.clear()
                 await _wait(self._link.drained, self._settings.poll_seconds)
                 self._looked_at = time.monotonic()
                 continue
-            container = ready.popleft()
-            batch = container.read()
-            if container.unreadable:
-                self.metrics.unreadable.inc(container.unreadable)
-                container.unreadable = 0
-            if batch is None:
+            container = self._turn.popleft()
+            if container not in present:
                 continue
-            ready.append(container)
-            self.metrics.read.inc(batch.count)
+            batch = container.read()
+            self._count(container, batch)
+            if batch is None:
+                dry.append(container)
+                if marks := container.overdue():
+                    self._marks.update(marks)
+                    self._to_save.set()
+                continue
+            self._turn.append(container)
             self._committed(self._window.push(batch))
             self._link.filled.set()
             await asyncio.sleep(0)  # let the link send and hear
+        self._turn.extend(dry)
+
+    def _count(self, container: ContainerLog, batch: Batch | None) -> None:
+        if container.unreadable:
+            self.metrics.unreadable.inc(container.unreadable)
+            container.unreadable = 0
+        for reason, count in container.take_suppressed().items():
+            self.metrics.suppressed.labels(reason).inc(count)
+        if batch is not None:
+            self.metrics.read.inc(batch.count)
+            self.metrics.cut.inc(batch.cut)
 
     def _committed(self, commits: Mapping[FileKey, int]) -> None:
-        if not commits:
-            return
-        self._unsaved.update(commits)
-        self._to_save.set()
-        for key, position in commits.items():
-            if (container := self._logs.get((key.uid, key.container))) is not None:
-                container.acknowledged(key.gen, position)
+        if commits:
+            self._unsaved.update(commits)
+            self._to_save.set()
 
     async def _save_for_ever(self) -> None:
         while not self._closing:
@@ -139,14 +162,17 @@ class Forwarder:
             await asyncio.sleep(_SAVE_SECONDS)
 
     async def _save(self) -> None:
-        """Write what was acknowledged. A failure (a full disk) keeps it for the next time."""
+        """Write what was acknowledged, and marks. A failure (a full disk) keeps the offsets for the next time."""
         positions, self._unsaved = self._unsaved, {}
-        if not positions:
+        marks, self._marks = self._marks, {}
+        if not positions and not marks:
             return
         try:
-            await asyncio.to_thread(self._store.save, positions)
+            await asyncio.to_thread(self._store.save, positions, marks)
             self._state_problem = ""
-        except sqlite3.Error as error:
+            self._settle(marks, durable=True)
+        except (OSError, sqlite3.Error) as error:
+            self._settle(marks, durable=False)
             self._unsaved = {**positions, **self._unsaved}
             self._to_save.set()
             self._state_problem = f"offsets cannot be written: {error}"
@@ -154,10 +180,15 @@ class Forwarder:
             log.warning("%s", self._state_problem)
             await asyncio.sleep(1)
 
+    def _settle(self, marks: Mapping[FileKey, int], *, durable: bool) -> None:
+        for uid, name in {(key.uid, key.container) for key in marks}:
+            if (container := self._logs.get((uid, name))) is not None:
+                container.settle(durable=durable)
+
     def _prune(self) -> None:
         try:
             self._store.prune(self._tree.uids(), _FORGET_SECONDS)
-        except sqlite3.Error as error:
+        except (OSError, sqlite3.Error) as error:
             log.warning("old offsets stay: %s", error)
 
     def _not_alive(self) -> list[str]:

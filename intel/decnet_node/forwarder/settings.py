@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import socket
 from pathlib import Path
 
@@ -9,6 +10,9 @@ from pydantic import Field, field_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from decnet_events.framing import MAX_LINE
+from decnet_node.forwarder.suppression import Rules
+
+_WORD = re.compile(r"[!-~]{1,48}")
 
 
 class ForwarderSettings(BaseSettings):
@@ -49,6 +53,19 @@ class ForwarderSettings(BaseSettings):
     )
     backoff_seconds: float = Field(5, gt=0, description="Longest pause between two attempts to connect.")
     stop_seconds: float = Field(5, ge=0, description="On SIGTERM: how long to wait for acknowledgements.")
+    suppress_events: str = Field(
+        "connect,disconnect,connection,accept,close",
+        description="Event ids of which, per container and source address, only the first line of each"
+        " window passes; the others are counted and reported as one event.",
+    )
+    suppress_seconds: int = Field(
+        5, ge=0, le=3600, description="Length of that window in seconds; 0 passes every line."
+    )
+    drop_apps: str = Field(
+        "",
+        description="APP-NAMEs, separated by commas, whose lines are not sent but counted and reported"
+        " once a minute.",
+    )
     http_host: str = Field("127.0.0.1", description="Address of /healthz, /readyz and /metrics.")
     http_port: int = Field(9601, ge=0, le=65535, description="Its port; 0 picks one.")
     log_level: str = Field("info", description="debug, info, warning or error.")
@@ -61,8 +78,24 @@ class ForwarderSettings(BaseSettings):
             raise ValueError("must be host:port")
         return value
 
+    @field_validator("suppress_events", "drop_apps")
+    @classmethod
+    def _words(cls, value: str) -> str:
+        if not all(_WORD.fullmatch(word) for word in _split(value)):
+            raise ValueError("must be names of 1 to 48 printable characters, separated by commas")
+        return value
+
+    @property
+    def rules(self) -> Rules:
+        """What is withheld."""
+        return Rules(_split(self.suppress_events), self.suppress_seconds, _split(self.drop_apps))
+
     @property
     def listener_address(self) -> tuple[str, int]:
         """`listener` taken apart; brackets of an IPv6 address removed."""
         host, _, port = self.listener.rpartition(":")
         return host.strip("[]"), int(port)
+
+
+def _split(words: str) -> frozenset[str]:
+    return frozenset(word.strip() for word in words.split(",") if word.strip())

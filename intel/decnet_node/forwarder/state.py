@@ -1,7 +1,9 @@
-"""Acknowledged offsets on the disk: what is in here has been committed by the listener.
+"""What has to outlive the forwarder: acknowledged offsets, and marks where the clock ended a count.
 
 SQLite in WAL mode with synchronous=FULL: a commit that returned survives a power cut, one that did
-not leaves the commit before. Older offsets only mean that lines are sent again, under the same keys.
+not leaves the commit before. Each row has a checksum of its own, because SQLite has none in its main file and a
+block that a power cut left half written must not pass for an offset. An older offset, or none, only
+means that lines are sent again, under the same keys.
 """
 
 from __future__ import annotations
@@ -9,6 +11,7 @@ from __future__ import annotations
 import logging
 import sqlite3
 import time
+import zlib
 from collections.abc import Mapping, Set
 from pathlib import Path
 from typing import NamedTuple
@@ -16,16 +19,20 @@ from typing import NamedTuple
 log = logging.getLogger(__name__)
 
 _SCHEMA = """
-CREATE TABLE IF NOT EXISTS offsets (
+CREATE TABLE IF NOT EXISTS {table} (
   uid TEXT NOT NULL, container TEXT NOT NULL, generation TEXT NOT NULL,
-  position INTEGER NOT NULL, updated REAL NOT NULL,
-  PRIMARY KEY (uid, container, generation)
+  position INTEGER NOT NULL, checksum INTEGER NOT NULL, updated REAL NOT NULL,
+  PRIMARY KEY (uid, container, generation{also})
 ) WITHOUT ROWID, STRICT
 """
 _SAVE = """
-INSERT INTO offsets VALUES (?, ?, ?, ?, ?)
-ON CONFLICT DO UPDATE SET position = max(position, excluded.position), updated = excluded.updated
+INSERT INTO acknowledged VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT DO UPDATE
+SET position = excluded.position, checksum = excluded.checksum, updated = excluded.updated
+WHERE excluded.position >= position
 """
+_MARK = "INSERT OR REPLACE INTO marks VALUES (?, ?, ?, ?, ?, ?)"
+_UNMARK = "DELETE FROM marks WHERE uid = ? AND container = ? AND generation = ? AND position <= ?"
+_TABLES = {"acknowledged": "", "marks": ", position"}
 
 
 class FileKey(NamedTuple):
@@ -36,21 +43,43 @@ class FileKey(NamedTuple):
     gen: str
 
 
+class Recalled(NamedTuple):
+    """What is stored of one container, by generation: where to go on, and marks from there on."""
+
+    positions: dict[str, int]
+    marks: dict[str, list[int]]
+
+
 class OffsetStore:
-    """The offsets. `save` may run in another thread, one call at a time."""
+    """The offsets and marks. `save` may run in another thread, one call at a time.
+
+    A store that cannot be opened now (a full disk) knows nothing; every `save` tries again.
+    """
 
     def __init__(self, directory: Path) -> None:
-        directory.mkdir(parents=True, exist_ok=True, mode=0o700)
         self._path = directory / "offsets.db"
         self.was_broken = False
+        self._writer: sqlite3.Connection | None = None
+        self._reader: sqlite3.Connection | None = None
         try:
-            self._writer = self._open()
-        except sqlite3.OperationalError:
-            raise  # locked, read-only, no space: not the file's fault
-        except sqlite3.DatabaseError as error:
-            self._set_aside(error)
-            self._writer = self._open()
-        self._reader = sqlite3.connect(self._path, isolation_level=None)
+            self._connect()
+        except (OSError, sqlite3.Error) as error:
+            log.error("offsets in %s cannot be used (%s); sending everything again", self._path, error)
+
+    def _connect(self) -> sqlite3.Connection:
+        """The connection that writes. Raises sqlite3.Error or OSError."""
+        if self._writer is None:
+            self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+            try:
+                writer = self._open()
+            except sqlite3.OperationalError:
+                raise  # locked, read-only, no space: not the file's fault
+            except sqlite3.DatabaseError as error:
+                self._set_aside(error)
+                writer = self._open()
+            self._reader = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
+            self._writer = writer
+        return self._writer
 
     def _open(self) -> sqlite3.Connection:
         connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
@@ -60,11 +89,26 @@ class OffsetStore:
             (verdict,) = connection.execute("PRAGMA quick_check").fetchone()
             if verdict != "ok":
                 raise sqlite3.DatabaseError(verdict)
-            connection.execute(_SCHEMA)
+            for table, also in _TABLES.items():
+                connection.execute(_SCHEMA.format(table=table, also=also))
+                self._drop_damaged(connection, table)
         except BaseException:
             connection.close()
             raise
         return connection
+
+    def _drop_damaged(self, connection: sqlite3.Connection, table: str) -> None:
+        rows = connection.execute(
+            f"SELECT uid, container, generation, position, checksum FROM {table}"  # noqa: S608 - a constant
+        )
+        damaged = [row[:4] for row in rows.fetchall() if row[4] != _checksum(FileKey(*row[:3]), row[3])]
+        if damaged:
+            self.was_broken = True
+            log.error("%d damaged offsets in %s: their files are sent again", len(damaged), self._path)
+            connection.executemany(
+                f"DELETE FROM {table} WHERE (uid, container, generation, position) = (?, ?, ?, ?)",  # noqa: S608
+                damaged,
+            )
 
     def _set_aside(self, error: Exception) -> None:
         """Begin with no offsets: everything is sent again and the listener drops what it has."""
@@ -72,42 +116,66 @@ class OffsetStore:
         log.error(
             "offsets in %s are broken (%s); starting from the beginning of every file", self._path, error
         )
-        suffix = f".broken-{int(time.time())}"
         for tail in ("", "-wal", "-shm"):
             path = self._path.with_name(self._path.name + tail)
             if path.exists():
-                path.rename(path.with_name(path.name + suffix))
+                path.replace(path.with_name(path.name + ".broken"))
 
-    def offsets(self, uid: str, container: str) -> dict[str, int]:
-        """Position by generation for one container."""
-        rows = self._reader.execute(
-            "SELECT generation, position FROM offsets WHERE uid = ? AND container = ?", (uid, container)
-        )
-        return dict(rows.fetchall())
+    def recall(self, uid: str, container: str) -> Recalled:
+        """What is stored of one container."""
+        recalled = Recalled({}, {})
+        if self._reader is None:
+            return recalled
+        for table in _TABLES:
+            rows = self._reader.execute(
+                f"SELECT generation, position FROM {table} WHERE uid = ? AND container = ?",  # noqa: S608
+                (uid, container),
+            )
+            for gen, position in rows.fetchall():
+                if table == "acknowledged":
+                    recalled.positions[gen] = position
+                else:
+                    recalled.marks.setdefault(gen, []).append(position)
+        return recalled
 
-    def save(self, positions: Mapping[FileKey, int]) -> None:
-        """Write `positions` in one transaction; on return they are on the disk.
+    def save(self, positions: Mapping[FileKey, int], marks: Mapping[FileKey, int]) -> None:
+        """Write `positions` and add `marks`, in one transaction; on return they are on the disk.
 
-        A position never goes back.
+        A position never goes back; marks up to it are dropped. Raises sqlite3.Error or OSError.
         """
         now = time.time()
-        self._writer.execute("BEGIN IMMEDIATE")
+        writer = self._connect()
+        writer.execute("BEGIN IMMEDIATE")
         try:
-            self._writer.executemany(_SAVE, [(*key, position, now) for key, position in positions.items()])
+            writer.executemany(_SAVE, [_row(*item, now) for item in positions.items()])
+            writer.executemany(_UNMARK, [(*key, position) for key, position in positions.items()])
+            writer.executemany(_MARK, [_row(*item, now) for item in marks.items()])
+            writer.execute("COMMIT")
         except BaseException:
-            self._writer.execute("ROLLBACK")
+            if writer.in_transaction:
+                writer.execute("ROLLBACK")
             raise
-        self._writer.execute("COMMIT")
 
     def prune(self, present: Set[str], older_than: float) -> int:
         """Forget pods whose uid is not in `present` and that nothing came from for `older_than` seconds."""
         limit = time.time() - older_than
-        rows = self._writer.execute("SELECT DISTINCT uid FROM offsets WHERE updated < ?", (limit,)).fetchall()
+        writer = self._connect()
+        rows = writer.execute("SELECT DISTINCT uid FROM acknowledged WHERE updated < ?", (limit,)).fetchall()
         gone = [(uid, limit) for (uid,) in rows if uid not in present]
-        self._writer.executemany("DELETE FROM offsets WHERE uid = ? AND updated < ?", gone)
+        for table in _TABLES:
+            writer.executemany(f"DELETE FROM {table} WHERE uid = ? AND updated < ?", gone)  # noqa: S608
         return len(gone)
 
     def close(self) -> None:
         """Close both connections."""
-        self._reader.close()
-        self._writer.close()
+        for connection in (self._reader, self._writer):
+            if connection is not None:
+                connection.close()
+
+
+def _row(key: FileKey, position: int, now: float) -> tuple[str | int | float, ...]:
+    return (*key, position, _checksum(key, position), now)
+
+
+def _checksum(key: FileKey, position: int) -> int:
+    return zlib.crc32("\0".join((*key, str(position))).encode())

@@ -12,13 +12,14 @@ QUIET_SECONDS = 0.5
 files a moment after it made the new one."""
 
 LINGER_SECONDS = 60.0
-"""So long after its end a file is still looked at, for what a stalled runtime writes late."""
+"""So long after its end a file is still looked at, for what a stalled runtime writes late. One that was that
+old when it was found needs no such wait."""
 
 VANISHED_LINGER_SECONDS = 10.0
 """The same for a deleted file: its blocks stay on the disk while it is open."""
 
 SETTLED_SECONDS = 10.0
-"""A file with a successor that was last changed so long ago needs no waiting at all."""
+"""A file with a successor that had not been changed for so long when it was found needs no waiting at all."""
 
 
 class TailedFile:
@@ -36,7 +37,9 @@ class TailedFile:
         self.emptied = False
         self.broken: str | None = None
         self._largest = 0
-        self._modified = 0.0
+        self._modified = source.modified()
+        # Asked once: the wall clock may be set while the file is open, and durations are not its business.
+        self._age = time.time() - self._modified
         self._quiet_since: float | None = None
         self._ended_at: float | None = None
 
@@ -55,6 +58,7 @@ class TailedFile:
             self.gen = None
         elif (modified := self.source.modified()) != self._modified:
             self._modified = modified
+            self._age = 0.0
             self._quiet_since = None
             if self.gen is not None and not self.name.compressed and self._head() != self.gen:
                 self.gen = None
@@ -85,7 +89,7 @@ class TailedFile:
             self._quiet_since = now
         if self.source is None or self.name.compressed:
             return True
-        if time.time() - self.source.modified() > SETTLED_SECONDS:
+        if self._age > SETTLED_SECONDS:
             return True
         return now - self._quiet_since >= QUIET_SECONDS
 
@@ -93,7 +97,7 @@ class TailedFile:
         """Whether nothing will be written to the file any more."""
         if self.source is None or self.name.compressed:
             return True
-        if not self.vanished and time.time() - self.source.modified() > LINGER_SECONDS:
+        if not self.vanished and self._age > LINGER_SECONDS:
             return True
         linger = VANISHED_LINGER_SECONDS if self.vanished else LINGER_SECONDS
         since = max(self._ended_at or time.monotonic(), self._quiet_since or 0.0)

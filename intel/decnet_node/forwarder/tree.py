@@ -8,17 +8,19 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 from decnet_node.forwarder.container import ContainerLog
 from decnet_node.forwarder.files import Container, is_container_name, parse_pod_directory
+from decnet_node.forwarder.state import Recalled
+from decnet_node.forwarder.suppression import Rules
 
 FULL_SCAN_SECONDS = 30.0
-_FRESH_NS = 1_000_000_000  # a directory changed less than this ago may change again within one clock tick
+_FRESH_SECONDS = 1.0
 
-Recall = Callable[[str, str], Mapping[str, int]]
-"""Acknowledged position by generation for (pod uid, container)."""
+Recall = Callable[[str, str], Recalled]
+"""What is stored of (pod uid, container)."""
 
 
 class _Directory:
@@ -26,19 +28,26 @@ class _Directory:
 
     def __init__(self, path: Path) -> None:
         self.path = path
-        self._listed_at = -1
+        self._modified = -1
+        self._noticed_at = 0.0
 
     def changed(self, force: bool) -> bool:
-        """Whether to list it. A directory that is gone counts as changed."""
+        """Whether to list it. A directory that is gone counts as changed.
+
+        One whose time of modification changed may change again within the same tick of the file
+        system's clock, so it is listed for some time after; the wall clock plays no part.
+        """
+        now = time.monotonic()
         try:
             modified = os.stat(self.path).st_mtime_ns  # noqa: PTH116 - a thousand of these every 200 ms
         except OSError:
-            self._listed_at = -1
+            self._modified = -1
             return True
-        if not force and modified == self._listed_at:
-            return False
-        self._listed_at = modified if time.time_ns() - modified > _FRESH_NS else -1
-        return True
+        if modified != self._modified:
+            self._modified = modified
+            self._noticed_at = now
+            return True
+        return force or now - self._noticed_at < _FRESH_SECONDS
 
     def subdirectories(self) -> list[str]:
         """Names of the directories in it; none when it is gone."""
@@ -52,11 +61,14 @@ class _Directory:
 class LogTree:
     """All containers of all decky pods. `scan` keeps it up to date."""
 
-    def __init__(self, root: Path, marker: str, node: str, max_line: int, recall: Recall) -> None:
+    def __init__(
+        self, root: Path, marker: str, node: str, max_line: int, rules: Rules, recall: Recall
+    ) -> None:
         self._root = _Directory(root)
         self._marker = marker
         self._node = node
         self._max_line = max_line
+        self._rules = rules
         self._recall = recall
         self._pods: dict[str, _Directory] = {}
         self._containers: dict[Path, tuple[_Directory, ContainerLog]] = {}
@@ -102,8 +114,8 @@ class LogTree:
             path = pod.path / container
             if path not in self._containers and is_container_name(container):
                 it = Container(*identity, container)
-                positions = self._recall(it.uid, it.name)
-                log = ContainerLog(it, path, self._node, self._max_line, positions)
+                recalled = self._recall(it.uid, it.name)
+                log = ContainerLog(it, path, self._node, self._max_line, self._rules, recalled)
                 self._containers[path] = (_Directory(path), log)
 
     def close(self) -> None:

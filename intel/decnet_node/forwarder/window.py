@@ -8,7 +8,8 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
+from typing import NamedTuple
 
 from decnet_node.forwarder.state import FileKey
 
@@ -17,17 +18,59 @@ class WindowError(ValueError):
     """The peer acknowledged what cannot be: fewer than before or more than was sent."""
 
 
+class Lag(NamedTuple):
+    """What of a container the listener has not acknowledged.
+
+    Lines that are not read yet are estimated from the size of those last read. `seconds` is the age of the oldest
+    line read, or how long ago everything had been read.
+    """
+
+    lines: float
+    bytes: int
+    seconds: float
+
+
+class Waiting:
+    """What of one container is in the window."""
+
+    def __init__(self) -> None:
+        self.lines = 0
+        self.bytes = 0
+        self._oldest: deque[float] = deque()
+
+    @property
+    def oldest(self) -> float | None:
+        """Unix time of the oldest line."""
+        return self._oldest[0] if self._oldest else None
+
+    def entered(self, batch: Batch) -> None:
+        """`batch` was put in."""
+        self.lines += batch.count
+        self.bytes += batch.size
+        self._oldest.append(batch.oldest)
+
+    def left(self, batch: Batch) -> None:
+        """`batch`, the oldest of this container, was acknowledged."""
+        self.lines -= batch.count
+        self.bytes -= batch.size
+        self._oldest.popleft()
+
+
 @dataclass(slots=True)
 class Batch:
     """Frames of one container, and the offsets that hold once they are acknowledged.
 
-    `oldest` is the Unix time of the first line, as the runtime wrote it.
+    `oldest` is the Unix time of the first line, as the runtime wrote it; `size` the bytes on the disk
+    that were read for it; `cut` how many of the lines are cut.
     """
 
     frames: bytes
     count: int
     commits: dict[FileKey, int]
     oldest: float = 0.0
+    size: int = 0
+    cut: int = 0
+    waiting: Waiting = field(default_factory=Waiting)
 
 
 class Window:
@@ -54,11 +97,6 @@ class Window:
         """Whether this connection owes an acknowledgement."""
         return self._given_lines > self._acknowledged
 
-    @property
-    def oldest(self) -> float | None:
-        """Unix time of the oldest line in the window."""
-        return self._batches[0].oldest if self._batches else None
-
     def push(self, batch: Batch) -> Mapping[FileKey, int]:
         """Put `batch` in.
 
@@ -68,6 +106,7 @@ class Window:
             self._batches.append(batch)
             self.lines += batch.count
             self.bytes += len(batch.frames)
+            batch.waiting.entered(batch)
             return {}
         if not self._batches:
             return batch.commits
@@ -108,5 +147,6 @@ class Window:
             self._left_lines += batch.count
             self.lines -= batch.count
             self.bytes -= len(batch.frames)
+            batch.waiting.left(batch)
             commits.update(batch.commits)
         return fresh, commits
