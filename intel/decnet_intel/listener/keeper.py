@@ -27,7 +27,8 @@ from decnet_intel.listener import metrics
 from decnet_intel.listener.store import Store
 from decnet_intel.repository import captures
 from decnet_intel.repository.captures import NewCapture, Quotas, Verdict
-from decnet_intel.repository.ingest import Connection, Row
+from decnet_intel.repository.entries import Row, entry_of
+from decnet_intel.repository.ingest import Connection
 from decnet_intel.service.lines import LineReader
 from decnet_intel.settings import ListenerSettings
 
@@ -91,7 +92,7 @@ class Keeper:
         async def work(session: _Session) -> None:
             async with asyncio.timeout(self._settings.transaction_seconds), session.connection.transaction():
                 if await captures.note_loss(session.connection, node, lost.id):
-                    await session.events.save([_event_of_loss(node, lost)])
+                    await session.events.save([entry_of(_event_of_loss(node, lost))])
 
         await self._insist(work, is_gone)
 
@@ -165,7 +166,7 @@ class Keeper:
                 return Kept.QUOTA
             if verdict is Verdict.NEW:
                 await captures.add(connection, capture, cost)
-                await session.events.save([_event_of_capture(capture)])
+                await session.events.save([entry_of(_event_of_capture(capture))])
         return Kept.STORED
 
 

@@ -19,7 +19,8 @@ import psycopg
 from decnet_intel.database import connect
 from decnet_intel.listener import metrics
 from decnet_intel.listener.store import Store, count
-from decnet_intel.repository.ingest import Connection, Row
+from decnet_intel.repository.entries import Entry
+from decnet_intel.repository.ingest import Connection
 from decnet_intel.settings import ListenerSettings
 
 _FIRST_PAUSE = 0.1  # seconds before the second try
@@ -30,9 +31,9 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Chunk:
-    """Rows that one connection read at once; `committed` is called with their number when they are."""
+    """Lines that one connection read at once; `committed` is called with their number when they are."""
 
-    rows: list[Row]
+    entries: list[Entry]
     size: int
     committed: Callable[[int], None]
 
@@ -87,19 +88,19 @@ class Writer:
         batch: list[Chunk] = []
         lines = 0
         for chunk in self._queue:
-            if batch and lines + len(chunk.rows) > self._settings.batch_lines:
+            if batch and lines + len(chunk.entries) > self._settings.batch_lines:
                 break
             batch.append(chunk)
-            lines += len(chunk.rows)
-        rows = [row for chunk in batch for row in chunk.rows]
+            lines += len(chunk.entries)
+        entries = [entry for chunk in batch for entry in chunk.entries]
         started = time.monotonic()
         async with _limited(connection, self._settings.transaction_seconds):
-            stored = await store.save(rows)
+            stored = await store.save(entries)
         metrics.TRANSACTIONS.observe(time.monotonic() - started)
-        count(rows, stored)
+        count(entries, stored)
         for chunk in batch:
             self._queue.popleft()
-            chunk.committed(len(chunk.rows))
+            chunk.committed(len(chunk.entries))
         if not self._queue:
             self._filled.clear()
         async with self._room:

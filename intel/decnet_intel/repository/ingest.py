@@ -1,63 +1,42 @@
-"""Writing events: COPY into a staging table, then one INSERT that leaves out what is there already.
+"""Writing events, each line once, in the caller's transaction: rows, files' offsets and counts.
 
-All of it happens in the caller's transaction, the counts and the files' offsets included.
+A file is locked by moving its offset. Lines beyond the offset that was stored before are new and are
+copied straight into `events`. The others may be there already: they go through a staging table and
+only those that are missing are inserted.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime
+from datetime import date
 from typing import Any, NamedTuple
 
 import psycopg
 
-NULL = "\\N"
+from decnet_intel.repository import running_counts
+from decnet_intel.repository.entries import COLUMNS, Entry, File, Source, file_text
 
 CHANNEL = "events"
 """NOTIFY channel that says: there are new events."""
 
-_COLUMNS = (
-    "day, file_id, node, namespace, decky, pod_uid, service, generation, byte_offset, event_id, severity, hostname,"
-    " src_ip, src_port, fields, message, raw, occurred_at, acknowledged, cut"
-)
-
-STAGING = """
+_STAGING = """
 create temporary table if not exists staging (
-    seq integer, day date, file_id bigint, node text, namespace text, decky text, pod_uid text, service text,
-    generation text, byte_offset bigint, event_id text, severity smallint, hostname text, src_ip inet,
-    src_port integer, fields jsonb, message text, raw text, occurred_at timestamptz,
-    acknowledged boolean, cut boolean
+    seq integer, day date, file_id bigint, node text, namespace text, decky text, pod_uid text,
+    service text, generation text, acknowledged boolean, byte_offset bigint, cut boolean,
+    occurred_at timestamptz, event_id text, severity smallint, hostname text, src_ip inet,
+    src_port integer, fields jsonb, message text, raw text
 ) on commit delete rows
 """
-
-_COPY = f"copy staging (seq, {_COLUMNS}) from stdin"
-
-# Sorted by their keys, so that two listeners lock the counters in the same order.
+_COPY = f"copy events ({COLUMNS}) from stdin"
+_COPY_STAGING = f"copy staging (seq, {COLUMNS}) from stdin"
 _INSERT = f"""
 with fresh as (
-    insert into events ({_COLUMNS})
-    select {_COLUMNS} from staging order by seq
-    on conflict (day, file_id, byte_offset) do nothing
-    returning day, node, namespace, decky, service, event_id, src_ip, occurred_at,
-              fields ? 'secret_b64' as secret
-), counted as (
-    insert into event_counts as c
-        (hour, node, namespace, decky, service, event_id, events, credentials, last_at)
-    select date_trunc('hour', occurred_at), node, namespace, decky, service,
-           case when event_id = any(%(known)s) then event_id else 'other' end as kind,
-           count(*), count(*) filter (where secret), max(occurred_at)
-    from fresh group by 1, 2, 3, 4, 5, 6 order by 1, 2, 3, 4, 5, 6
-    on conflict (hour, node, namespace, decky, service, event_id) do update
-    set events = c.events + excluded.events, credentials = c.credentials + excluded.credentials,
-        last_at = greatest(c.last_at, excluded.last_at)
-), sourced as (
-    insert into source_counts as s (day, src_ip, events, last_at)
-    select day, src_ip, count(*), max(occurred_at)
-    from fresh where src_ip is not null group by 1, 2 order by 1, 2
-    on conflict (day, src_ip) do update
-    set events = s.events + excluded.events, last_at = greatest(s.last_at, excluded.last_at)
+    insert into events ({COLUMNS}) select {COLUMNS} from staging order by seq
+    on conflict (file_id, byte_offset, day) do nothing
+    returning file_id, byte_offset, day
 )
-select count(*) from fresh
+select min(seq) from fresh join staging using (file_id, byte_offset, day)
+group by file_id, byte_offset, day order by 1
 """  # noqa: S608 (only our own column names are put in)
 
 # Sorted by their keys, so that two listeners lock the files in the same order.
@@ -71,108 +50,139 @@ set previous_offset = f.byte_offset, byte_offset = greatest(f.byte_offset, exclu
 returning node, pod_uid, container, generation, id, previous_offset
 """
 
+# A probe of each day's unique index for each line, whatever the planner knows of the tables.
+_KNOWN = """
+select f.n from unnest(%s::integer[], %s::bigint[], %s::bigint[]) as f (n, file_id, byte_offset)
+cross join lateral (
+    select 1 from events e where e.file_id = f.file_id and e.byte_offset = f.byte_offset limit 1) as e
+"""
+
 Connection = psycopg.AsyncConnection[Any]
 
 
-class File(NamedTuple):
-    """One log file of one container; of a sender without files, one connection."""
-
-    node: str
-    pod_uid: str
-    container: str
-    generation: str
-
-
 class Claim(NamedTuple):
-    """A file as `claim` found it: its number, and the offset up to which it was stored before, or -1."""
+    """A file as its lock found it: its number, and the offset up to which it was stored before, or -1."""
 
     id: int
     stored: int
 
 
-class Row(NamedTuple):
-    """One row, before it is known whether it is new.
+class Filed(NamedTuple):
+    """The day under which lines are filed, and whether that is their own, so that the unique key knows them."""
 
-    `written_at` is the runtime's time of the line, from which its day comes; None when there is
-    none, as for a plain sender.
-    """
-
-    node: str
-    namespace: str
-    decky: str
-    pod_uid: str
-    service: str
-    generation: str
-    byte_offset: int
-    event_id: str
-    severity: int
-    hostname: str
-    src_ip: str | None
-    src_port: int | None
-    fields: str
-    message: str
-    raw: str | None
-    occurred_at: datetime
-    acknowledged: bool
-    cut: bool
-    written_at: datetime | None
+    day: date
+    own: bool
 
 
-def file_of(row: Row) -> File:
-    """The file that `row` was found in."""
-    return File(row.node, row.pod_uid, row.service, row.generation)
+Filing = Mapping[date | None, Filed]
+"""Where lines are filed, by the day they have."""
 
 
-def _escaped(text: str) -> str:
-    """`text` for COPY's text format."""
-    if "\\" in text:
-        text = text.replace("\\", "\\\\")
-    if "\n" in text:
-        text = text.replace("\n", "\\n")
-    if "\r" in text:
-        text = text.replace("\r", "\\r")
-    if "\t" in text:
-        text = text.replace("\t", "\\t")
-    return text
-
-
-def _copy_line(seq: int, day: date, file_id: int, row: Row) -> str:
-    """One line of COPY's text format. Names from the envelope have no blanks or backslashes."""
-    return (
-        f"{seq}\t{day}\t{file_id}\t{_escaped(row.node)}\t{row.namespace}\t{row.decky}\t{row.pod_uid}\t{row.service}"
-        f"\t{row.generation}\t{row.byte_offset}\t{_escaped(row.event_id)}\t{row.severity}"
-        f"\t{_escaped(row.hostname)}\t{row.src_ip or NULL}"
-        f"\t{NULL if row.src_port is None else row.src_port}"
-        f"\t{_escaped(row.fields)}\t{_escaped(row.message)}"
-        f"\t{NULL if row.raw is None else _escaped(row.raw)}\t{row.occurred_at}"
-        f"\t{'t' if row.acknowledged else 'f'}\t{'t' if row.cut else 'f'}\n"
-    )
-
-
-async def insert(
-    connection: Connection,
-    rows: Sequence[tuple[date, Row]],
-    claims: Mapping[File, Claim],
-    known_event_ids: Sequence[str],
+async def write(
+    connection: Connection, entries: Sequence[Entry], filing: Filing, *, careful: bool = False
 ) -> int:
-    """Store `rows` under their days; how many were new. Wakes readers when the transaction commits.
+    """Store those of `entries` that are not there yet; how many that were. Wakes readers at the commit.
 
-    Raises psycopg.errors.CheckViolation when a day has no partition.
+    With `careful` no line is taken for new. Without it, raises psycopg.errors.UniqueViolation should a
+    line beyond its file's offset be there. Raises CheckViolation when a day has no partition.
     """
-    text = "".join(
-        [_copy_line(seq, day, claims[file_of(row)].id, row) for seq, (day, row) in enumerate(rows)]
-    )
-    cursor = connection.cursor()
-    async with cursor.copy(_COPY) as copy:
-        await copy.write(text.encode())
-    await cursor.execute(_INSERT, {"known": list(known_event_ids)})
-    found = await cursor.fetchone()
-    await cursor.execute(f"notify {CHANNEL}")
-    return int(found[0]) if found else 0
+    claims = await _claim(connection, _furthest(entries))
+    fresh, texts, doubtful = _divide(entries, filing, {} if careful else claims, claims)
+    if texts:
+        await _copy(connection, _COPY, "".join(texts))
+    if doubtful:
+        fresh = [*fresh, *await _insert_missing(connection, doubtful, filing, claims)]
+    if fresh:
+        await running_counts.add(connection, fresh, {day: filed.day for day, filed in filing.items()})
+        await connection.execute(f"notify {CHANNEL}")
+    return len(fresh)
 
 
-async def claim(connection: Connection, offsets: Mapping[File, int]) -> dict[File, Claim]:
+def _furthest(entries: Sequence[Entry]) -> dict[File, int]:
+    """The furthest offset of each file."""
+    offsets: dict[Source, int] = {}
+    last: Source | None = None
+    furthest = -1
+    for entry in entries:
+        if entry[0] is not last:
+            if last is not None:
+                offsets[last] = furthest
+            last = entry[0]
+            furthest = offsets.get(last, -1)
+        if entry[2] > furthest:
+            furthest = entry[2]
+    if last is not None:
+        offsets[last] = furthest
+    files: dict[File, int] = {}
+    for source, offset in offsets.items():
+        files[source.file] = max(offset, files.get(source.file, -1))
+    return files
+
+
+async def _claim(connection: Connection, offsets: Mapping[File, int]) -> dict[File, Claim]:
     """Move each file's offset, never backwards, and lock it until the transaction ends."""
     columns = [list(column) for column in zip(*offsets, strict=True)]
     cursor = await connection.execute(_CLAIM, [*columns, list(offsets.values())])
     return {File(*row[:4]): Claim(*row[4:]) for row in await cursor.fetchall()}
+
+
+def _divide(
+    entries: Sequence[Entry], filing: Filing, trusted: Mapping[File, Claim], claims: Mapping[File, Claim]
+) -> tuple[Sequence[Entry], list[str], list[Entry]]:
+    """Entries that are new, their texts for COPY, and entries that may be there already.
+
+    New is what lies beyond the stored offset of a `trusted` file and beyond all before it in `entries`.
+    """
+    fresh: list[Entry] = []
+    texts: list[str] = []
+    doubtful: list[Entry] = []
+    reached = {file: claim.stored for file, claim in trusted.items()}
+    source: Source | None = None
+    day: date | None = None
+    head = ""
+    high = 0
+    for entry in entries:
+        if entry[0] is not source or entry[1] is not day:
+            if source is not None:
+                reached[source.file] = high
+            source, day = entry[0], entry[1]
+            high = reached.get(source.file, _NEVER)
+            head = file_text(source, filing[day].day, claims[source.file].id)
+        if entry[2] > high:
+            high = entry[2]
+            fresh.append(entry)
+            texts.append(head + entry[-1])
+        else:
+            doubtful.append(entry)
+    return fresh, texts, doubtful
+
+
+_NEVER = 1 << 63
+
+
+async def _insert_missing(
+    connection: Connection, entries: Sequence[Entry], filing: Filing, claims: Mapping[File, Claim]
+) -> list[Entry]:
+    """Store those of `entries` that are not there; which those are."""
+    strayed = [
+        (n, claims[entry[0].file].id, entry[2]) for n, entry in enumerate(entries) if not filing[entry[1]].own
+    ]
+    known: set[int] = set()
+    if strayed:
+        columns = [list(column) for column in zip(*strayed, strict=True)]
+        known = {row[0] for row in await (await connection.execute(_KNOWN, columns)).fetchall()}
+    texts = [
+        f"{n}\t{file_text(entry[0], filing[entry[1]].day, claims[entry[0].file].id)}{entry[-1]}"
+        for n, entry in enumerate(entries)
+        if n not in known
+    ]
+    await connection.execute(_STAGING)
+    await _copy(connection, _COPY_STAGING, "".join(texts))
+    rows = await (await connection.execute(_INSERT)).fetchall()
+    await connection.execute("delete from staging")
+    return [entries[row[0]] for row in rows]
+
+
+async def _copy(connection: Connection, statement: str, text: str) -> None:
+    async with connection.cursor() as cursor, cursor.copy(statement) as copy:
+        await copy.write(text.encode())

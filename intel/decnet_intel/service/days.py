@@ -3,26 +3,23 @@
 The day is the UTC date at which the container runtime wrote the line. It does not depend on when
 the line arrives, unless the runtime's clock is so wrong, or the line so old, that no partition may be
 made for it: then the line is *misdated* and filed under today. The unique key cannot recognise a
-misdated line on another day, so the offsets do: a line at or before the stored offset of its file is known.
+misdated line on another day: one at or before the stored offset of its file is looked up on all days.
 """
 
 from __future__ import annotations
 
 from collections.abc import Collection
-from datetime import date, datetime, timedelta
+from datetime import date, timedelta
 
 AHEAD = 1
 """Days after today for which a line may have a partition made: clocks differ, midnight comes."""
 
 
-def day_for(
-    written_at: datetime, today: date, partitions: Collection[date], retention_days: int
-) -> date | None:
-    """The day of a line written at `written_at`, which is UTC; None when it is misdated.
+def day_for(day: date, today: date, partitions: Collection[date], retention_days: int) -> date | None:
+    """The day under which a line of `day`, which is UTC, is filed; None when it is misdated.
 
     A partition that exists is always right. Otherwise the day must be one that is kept.
     """
-    day = written_at.date()
     if day in partitions:
         return day
     if today - timedelta(days=retention_days) <= day <= today + timedelta(days=AHEAD):

@@ -5,15 +5,13 @@ from __future__ import annotations
 
 import functools
 import ipaddress
-import json
 from datetime import datetime, timedelta
+
+import orjson
 
 from decnet_events.envelope import MalformedEnvelopeError, parse_envelope, parse_time
 from decnet_events.rfc5424 import Line, MalformedLineError, parse_line
-from decnet_intel.repository.ingest import Row
-
-RAW = "raw"
-"""Event id of a line that could not be read."""
+from decnet_intel.repository.entries import RAW, Entry, Row, entry_of, line_values
 
 SEVERITY_OF_RAW = 5  # notice
 MAX_CLOCK_ERROR = timedelta(hours=1)
@@ -143,21 +141,25 @@ def _unreadable(text: str, written_at: datetime) -> _Told:
     return (RAW, SEVERITY_OF_RAW, "", None, None, "{}", "", text, written_at)
 
 
-def without_content(row: Row) -> Row:
-    """`row` with all that an intruder wrote as plain ASCII in `raw`: for what Postgres refuses."""
-    told = {"event": row.event_id, "host": row.hostname, "fields": row.fields, "message": row.message}
-    text = row.raw if row.raw is not None else json.dumps(told)
-    return row._replace(
-        event_id=RAW,
-        severity=SEVERITY_OF_RAW,
-        hostname="",
-        src_ip=None,
-        src_port=None,
-        fields="{}",
-        message="",
-        raw=ascii(text),
-        occurred_at=row.written_at or row.occurred_at,
-    )
+def without_content(entry: Entry) -> Entry:
+    """`entry` with all that an intruder wrote as plain ASCII in `raw`: for what Postgres refuses."""
+    source, day, byte_offset, _, at, *_ = entry
+    values = line_values(entry)
+    told = values["raw"]
+    if told is None:
+        told = orjson.dumps({name: values[name] for name in _WRITTEN_BY_THE_LINE}).decode()
+    row = Row(
+        source.file.node, source.namespace, source.decky, source.file.pod_uid, source.file.container,
+        source.file.generation, byte_offset,
+        *_unreadable(ascii(told), datetime.fromisoformat(at)),
+        source.acknowledged, values["cut"] == "1", None,
+    )  # fmt: skip
+    kept = entry_of(row, source)
+    return (source, day, *kept[2:])
 
 
-_dumps = json.JSONEncoder(ensure_ascii=False, separators=(",", ":")).encode
+_WRITTEN_BY_THE_LINE = ("event_id", "hostname", "fields", "message")
+
+
+def _dumps(fields: dict[str, str]) -> str:
+    return orjson.dumps(fields).decode()

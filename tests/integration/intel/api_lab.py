@@ -21,7 +21,7 @@ from decnet_events.rfc5424 import Line, format_line, format_timestamp
 from decnet_intel.api.app import create_app
 from decnet_intel.database import connect
 from decnet_intel.listener.store import Store
-from decnet_intel.repository.ingest import Row
+from decnet_intel.repository.entries import Row, entry_of
 from decnet_intel.service.lines import LineReader
 from decnet_intel.settings import ApiSettings
 from lab.postgres import free_port
@@ -114,7 +114,7 @@ async def store(settings: ApiSettings, *rows: Row) -> None:
     async with await connect(settings, "test") as connection:
         it = Store(connection, 30)
         await it.open()
-        await it.save(rows)
+        await it.save([entry_of(row) for row in rows])
 
 
 class Stream:

@@ -12,7 +12,7 @@ from intel_lab import eventually
 
 from decnet_intel.database import connect
 from decnet_intel.listener.store import Store
-from decnet_intel.repository import ingest
+from decnet_intel.repository.entries import entry_of
 from lab.postgres import PostgresServer
 
 
@@ -58,10 +58,7 @@ async def test_a_transaction_that_commits_late_is_not_skipped(api: Api) -> None:
             assert (await stream.next())["message"] == "first"
             last = stream.last_id
             async with slow.transaction():
-                today = row().occurred_at.date()
-                late_row = row("late")
-                claims = await ingest.claim(slow, {ingest.file_of(late_row): late_row.byte_offset})
-                await ingest.insert(slow, [(today, late_row)], claims, ["connect"])
+                await late.save([entry_of(row("late"))])
                 await store(api.settings, row("early", decky="other", src_ip="10.0.0.1"))
                 with pytest.raises(TimeoutError):
                     await stream.next(1.5)  # held back: "late" could still come before it

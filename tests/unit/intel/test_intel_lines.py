@@ -11,7 +11,8 @@ from hypothesis import strategies as st
 
 from decnet_events.envelope import Envelope, format_envelope, printable
 from decnet_events.rfc5424 import Line, format_line
-from decnet_intel.service.lines import RAW, LineReader, address, port, storable, without_content
+from decnet_intel.repository.entries import RAW, entry_of, line_values
+from decnet_intel.service.lines import LineReader, address, port, storable, without_content
 
 NOW = dt.datetime(2026, 5, 4, 12, 0, 0, tzinfo=dt.UTC)
 
@@ -111,8 +112,16 @@ def test_what_postgres_refuses_is_kept_as_ascii() -> None:
     row = LineReader("node-1", "c", acknowledged=True).read(
         envelope(format_line(Line("h", "a", "connect", {"k": "ü"}, "m", NOW))), NOW
     )
-    kept = without_content(row)
-    assert (kept.event_id, kept.byte_offset, kept.fields, kept.src_ip) == (RAW, 5, "{}", None)
-    assert kept.raw is not None
-    assert kept.raw.isascii()
-    assert "connect" in kept.raw
+    kept = without_content(entry_of(row))
+    values = line_values(kept)
+    assert (kept[1], kept[2], kept[3]) == (NOW.date(), 5, RAW)
+    assert (values["event_id"], values["fields"], values["src_ip"], values["message"]) == (
+        RAW,
+        "{}",
+        None,
+        "",
+    )
+    assert values["raw"] is not None
+    assert values["raw"].isascii()
+    assert "connect" in values["raw"]
+    assert r"\xfc" in values["raw"]

@@ -39,7 +39,7 @@ create table events (
     cut boolean not null,
     xid xid8 not null default pg_current_xact_id(),
     constraint pk_events primary key (day, id),
-    constraint uq_events_line unique (day, file_id, byte_offset)
+    constraint uq_events_line unique (file_id, byte_offset, day)
 ) partition by range (day)
 """
 
