@@ -23,7 +23,7 @@ _REST = re.compile(
     r' stream="std(?:out|err)" cut="([01])"\]'
     rf" <(\d{{1,3}})>1 ({_MINUTE})(:[0-5]\d\.\d{{6}})Z ({_PRINTED}{{1,255}}) {_PRINTED}{{1,48}} {_PRINTED}{{1,128}}"
     rf" ({_PRINTED}{{1,32}})"
-    r' (?:-|\[relay@55555((?: [^\s=\]"]{1,32}="[^"\\\]]*+(?:\\.[^"\\\]]*+)*+")*+)\])(?: ([^\n]*+))?',
+    r' (?:-|\[relay@55555((?: [!#-<>-\\^-~]{1,32}="[^"\\\]]*+(?:\\.[^"\\\]]*+)*+")*+)\])(?: ([^\n]*+))?',
     re.ASCII | re.DOTALL,
 )
 """An envelope and its line from the offset on; the envelope's head is looked up."""

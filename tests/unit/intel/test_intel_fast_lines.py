@@ -19,58 +19,75 @@ from decnet_intel.service.lines import LineReader
 
 NOW = dt.datetime(2026, 5, 4, 12, 0, 0, tzinfo=dt.UTC)
 
-_times = st.one_of(
-    st.integers(-90 * 60 * 10**6, 90 * 60 * 10**6).map(
-        lambda apart: format_timestamp(NOW + dt.timedelta(microseconds=apart))
-    ),
-    st.sampled_from(
-        [
-            "-", "2026-05-04T11:59:59.123456789Z", "2026-05-04T12:00:00Z", "2026-05-04T13:59:59.5+02:00",
-            "2026-05-04T23:59:60.000000Z", "2026-13-04T12:00:00.000000Z", "2026-02-30T12:00:00.000000Z",
-            "0001-01-01T00:00:00.000000+23:59", "0001-01-01T00:00:00.000000Z", "9999-12-31T23:59:59.999999Z",
-            "2026-05-05T00:29:59.999999+00:30", "2026-05-04T12:00:00.000000+25:00", "yesterday",
-        ]
-    ),
+_near_times = st.integers(-90 * 60 * 10**6, 90 * 60 * 10**6).map(
+    lambda apart: format_timestamp(NOW + dt.timedelta(microseconds=apart))
+)
+_odd_times = st.sampled_from(
+    [
+        "-", "2026-05-04T11:59:59.123456789Z", "2026-05-04T12:00:00Z", "2026-05-04T13:59:59.5+02:00",
+        "2026-05-04T23:59:60.000000Z", "2026-13-04T12:00:00.000000Z", "2026-02-30T12:00:00.000000Z",
+        "0001-01-01T00:00:00.000000+23:59", "0001-01-01T00:00:00.000000Z", "9999-12-31T23:59:59.999999Z",
+        "2026-05-05T00:29:59.999999+00:30", "2026-05-04T12:00:00.000000+25:00", "yesterday",
+    ]
 )  # fmt: skip
 _odd = st.text(st.sampled_from('ab"\\]=[ \t\r\n\0\x01\x7f\ufeff\u00a0é\U0001f600-N.'), max_size=12)
-_values = st.one_of(_odd, st.sampled_from(["10.0.0.1", "::ffff:1.2.3.4", "fe80::1%x", "0", "65535", "65536"]))
-_names = st.sampled_from(
-    ["src_ip", "src_port", "secret_b64", "command", "a\\b", "x" * 32, "x" * 33, "é", "\x01"]
-)
-_tokens = st.one_of(st.text("ab\\-.[]é\x01", min_size=1, max_size=6), st.just("a" * 300))
+_values = st.sampled_from(["10.0.0.1", "::ffff:1.2.3.4", "fe80::1%x", "0", "65535", "65536", "022", "x"])
+_names = st.sampled_from(["src_ip", "src_port", "secret_b64", "command", "a\\b", "x" * 32])
+_odd_names = st.sampled_from(["", "x" * 33, "é", "\x01", "a=b", 'a"b', "a]b", "a b", "a\x7f"])
+_tokens = st.text("ab-.[]", min_size=1, max_size=6)
+_odd_tokens = st.sampled_from(["", "a\\b", "é", "\x01", "a" * 300, "a" * 49, "a" * 33, "a b", "\x7f"])
+
+PARTS = 12
+_QUOTED = str.maketrans({'"': '\\"', "\\": "\\\\", "]": "\\]"})
 
 
 @st.composite
 def _lines(draw: st.DrawFn) -> str:
-    """Lines as services write them, and lines that nearly are."""
-    params = draw(st.lists(st.tuples(_names, _values), max_size=4))
-    escape = draw(st.booleans())
-    text = "".join(
-        f' {name}="{value.translate({34: chr(92) + chr(34), 92: chr(92) * 2, 93: chr(92) + "]"}) if escape else value}"'
-        for name, value in params
+    """Lines as services write them, and lines of which one or two parts are not."""
+    broken = draw(st.one_of(st.just(set()), st.sets(st.integers(0, PARTS - 1), max_size=2)))
+
+    def part(number: int, usual: st.SearchStrategy[str], odd: st.SearchStrategy[str]) -> str:
+        return draw(odd if number in broken else usual)
+
+    params = "".join(
+        f' {part(0, _names, _odd_names)}="{part(1, st.one_of(_values, _odd.map(_quoted)), _odd)}"'
+        for _ in range(draw(st.integers(0, 4)))
     )
-    element = draw(
-        st.sampled_from(["-", f"[relay@55555{text}]", f"[other{text}]", f"[a][relay@55555{text}]", ""])
+    ours = st.just(f"[relay@55555{params}]") if params else st.sampled_from(["-", "[relay@55555]"])
+    others = st.sampled_from(
+        [
+            f"[other{params}]",
+            f"[a][relay@55555{params}]",
+            f"[relay@55555{params}][b]",
+            f"[relay@5555{params}]",
+            "",
+        ]
     )
-    head = (
-        f"<{draw(st.sampled_from(['134', '0', '191', '192', '007', '1234']))}>1 {draw(_times)} {draw(_tokens)}"
-        f" {draw(_tokens)} - {draw(_tokens)} "
+    priority = part(2, st.sampled_from(["134", "0", "191"]), st.sampled_from(["192", "007", "1234", ""]))
+    return (
+        f"<{priority}>{part(3, st.just('1'), st.just('2'))} {part(4, _near_times, _odd_times)}"
+        f" {part(5, _tokens, _odd_tokens)} {part(6, _tokens, _odd_tokens)} {part(7, st.just('-'), _odd_tokens)}"
+        f" {part(8, _tokens, _odd_tokens)} {part(9, ours, others)}"
+        f"{part(10, st.sampled_from(['', ' ', ' text', '  ']), _odd)}{part(11, st.just(''), _odd)}"
     )
-    return head + element + draw(st.sampled_from(["", " ", "  ", "x"])) + draw(_odd)
+
+
+def _quoted(text: str) -> str:
+    return text.translate(_QUOTED)
 
 
 @st.composite
 def _frames(draw: st.DrawFn) -> bytes:
     it = Envelope(
-        "decnet", "web", draw(st.sampled_from(["uid", "other"])), "ssh", "2026-05-04T00:00:00Z",
-        draw(st.integers(0, 10**18 - 1)), draw(_times.filter(lambda time: time != "-")), "stdout", draw(st.booleans()),
-        draw(st.sampled_from(["node-1", "node-1", "node-2"])), "LINE",
+        "decnet", "web", draw(st.sampled_from(["uid", "uid", "new"])), "ssh", "2026-05-04T00:00:00Z",
+        draw(st.integers(0, 10**18 - 1)), draw(st.one_of(_near_times, _near_times, _odd_times)), "stdout",
+        draw(st.booleans()), draw(st.sampled_from(["node-1", "node-1", "node-1", "node-2"])), "LINE",
     )  # fmt: skip
-    line, _ = cut_line(printable(draw(_lines()).encode()))
-    if draw(st.booleans()):
-        line = draw(_lines()).encode()
+    line = draw(_lines()).encode()
+    if draw(st.integers(0, 5)):
+        line, _ = cut_line(printable(line))
     frame = format_envelope(it).replace(b"LINE", line)
-    if draw(st.integers(0, 9)) == 0:
+    if not draw(st.integers(0, 9)):
         at = draw(st.integers(0, len(frame)))
         frame = frame[:at] + draw(st.binary(max_size=3)) + frame[at + draw(st.integers(0, 2)) :]
     return frame
