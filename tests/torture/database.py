@@ -39,6 +39,12 @@ order by xid, id limit 4000
 """
 _ALL = f"{_ROW} order by xid, id"
 _SPOIL_ROW = "(select id from events where event_id = 'credential' order by xid, id offset {} limit 1)"
+_ACTIVITY = """
+select format('%s %s: %s for %s s, transaction for %s s, waits for %s %s, blocked by %s: %s', pid, application_name,
+    state, extract(epoch from now() - state_change)::int, extract(epoch from now() - xact_start)::int,
+    wait_event_type, wait_event, pg_blocking_pids(pid), left(query, 60))
+from pg_stat_activity where backend_type = 'client backend' and pid <> pg_backend_pid()
+"""
 _WHAT = "event_id, severity, hostname, src_ip, src_port, fields, message, raw, cut, occurred_at"
 
 SPOILING = {
@@ -46,7 +52,8 @@ SPOILING = {
     "duplicate": f"""
         with copied as (
             select * from events where id = {_SPOIL_ROW.format(7)}
-        ) insert into events select (jsonb_populate_record(null::events, to_jsonb(c) || jsonb_build_object(
+        ) insert into events overriding system value
+        select (jsonb_populate_record(null::events, to_jsonb(c) || jsonb_build_object(
             'id', (select max(id) + 1000000 from events), 'byte_offset', 1000000000000,
             'xid', (select max(xid::text::bigint) from events)))).*
         from copied c""",
@@ -138,6 +145,11 @@ class Database:
         self.execute(f"alter system set default_transaction_read_only = {'on' if on else 'off'}")
         self.execute("select pg_reload_conf()")
 
+    def activity(self) -> list[str]:
+        """What the server's processes are doing and whom they wait for, for a person to read."""
+        with self.connect() as connection:
+            return [str(found[0]) for found in connection.execute(_ACTIVITY)]
+
     def tail(self, connection: psycopg.Connection[tuple[Any, ...]], after: tuple[int, int]) -> list[Row]:
         """The next rows that a reader at the cursor `after` may take."""
         return [_row(found) for found in connection.execute(_TAIL, (str(after[0]), after[1]))]
@@ -176,4 +188,5 @@ class Database:
 
 
 def _row(found: tuple[Any, ...]) -> Row:
-    return Row(*found[:4], Told(*found[4:]))
+    xid, id_, uid, container, *told = found
+    return Row(xid, id_, uid, container, Told(*told))

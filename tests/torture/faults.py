@@ -128,9 +128,11 @@ class Injector:
             if detail["broken_off"]:
                 proxy.break_all()
             proxy.trap = trap
-            sprung = trap.sprung.wait(_TRAP_SECONDS)
+            if not trap.sprung.wait(_TRAP_SECONDS):
+                trap.left = 0  # whatever comes next
+            trap.sprung.wait(_TRAP_SECONDS)
             proxy.trap = None
-            return sprung
+            return trap.sprung.is_set()
 
     def _proxies(self, part: str) -> Sequence[Proxy]:
         return self._pipe.links if part == "node" else self._pipe.stores

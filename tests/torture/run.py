@@ -18,7 +18,7 @@ from torture.reader import Reader
 from torture.schedule import schedule
 from torture.traffic import Traffic
 
-_STUCK_SECONDS = 150.0
+_STUCK_SECONDS = 90.0
 """Without a line arriving for so long, with lines to come, the pipe has not recovered by itself."""
 
 _QUIET_SECONDS = 12.0
@@ -121,6 +121,8 @@ def _run(ground: Ground, pipe: Pipe, options: Options, say: Callable[[str], None
         _settle(reader, traffic, ledger)
     except StuckError as error:
         findings.wrong("stuck", str(error))
+        for line in database.activity():
+            say(line)
     reader.close()
     if options.spoil:
         database.execute(SPOILING[options.spoil])

@@ -29,9 +29,10 @@ Dice = random.Random
 
 def _cut(dice: Dice) -> dict[str, Any]:
     """A connection breaks after so many bytes in one direction; few bytes break a handshake."""
+    direction = dice.choice(("up", "down"))
     return {
-        "direction": dice.choice(("up", "down")),
-        "after": int(10 ** dice.uniform(0, 5.3)),
+        "direction": direction,
+        "after": int(10 ** dice.uniform(0, 5.3 if direction == "up" else 3.5)),  # answers are short
         "broken_off": dice.random() < 0.5,  # the connection there is ends first, so that a new one is hit
     }
 
