@@ -9,6 +9,7 @@ means that lines are sent again, under the same keys.
 from __future__ import annotations
 
 import logging
+import os
 import sqlite3
 import time
 import zlib
@@ -32,6 +33,15 @@ WHERE excluded.position >= position
 """
 _MARK = "INSERT OR REPLACE INTO marks VALUES (?, ?, ?, ?, ?, ?)"
 _UNMARK = "DELETE FROM marks WHERE uid = ? AND container = ? AND generation = ? AND position <= ?"
+_NOT_THE_FILE = {
+    sqlite3.SQLITE_PERM,
+    sqlite3.SQLITE_BUSY,
+    sqlite3.SQLITE_LOCKED,
+    sqlite3.SQLITE_NOMEM,
+    sqlite3.SQLITE_IOERR,
+    sqlite3.SQLITE_FULL,
+    sqlite3.SQLITE_CANTOPEN,
+}
 _TABLES = {"acknowledged": "", "marks": ", position"}
 
 
@@ -72,9 +82,11 @@ class OffsetStore:
             self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
             try:
                 writer = self._open()
-            except sqlite3.OperationalError:
-                raise  # locked, read-only, no space: not the file's fault
-            except sqlite3.DatabaseError as error:
+            except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
+                code = getattr(error, "sqlite_errorcode", 0) & 0xFF
+                # A damaged header also makes a database read-only.
+                if code in _NOT_THE_FILE or (code == sqlite3.SQLITE_READONLY and not self._may_write()):
+                    raise
                 self._set_aside(error)
                 writer = self._open()
             self._reader = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
@@ -92,10 +104,14 @@ class OffsetStore:
             for table, also in _TABLES.items():
                 connection.execute(_SCHEMA.format(table=table, also=also))
                 self._drop_damaged(connection, table)
+            connection.execute("PRAGMA user_version = 1")  # whether it can be written
         except BaseException:
             connection.close()
             raise
         return connection
+
+    def _may_write(self) -> bool:
+        return os.access(self._path, os.W_OK) and os.access(self._path.parent, os.W_OK)
 
     def _drop_damaged(self, connection: sqlite3.Connection, table: str) -> None:
         rows = connection.execute(
