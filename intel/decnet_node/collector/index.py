@@ -209,10 +209,6 @@ class Index:
         row = self._db.execute("SELECT taken FROM waiting ORDER BY id LIMIT 1").fetchone()
         return row[0] if row else None
 
-    def contents(self) -> set[str]:
-        """The contents that a waiting copy has."""
-        return {sha256 for (sha256,) in self._db.execute("SELECT DISTINCT sha256 FROM waiting")}
-
     def lose(self, origin: Origin, loss: Loss) -> None:
         """Remember to report it. What nobody was told yet is summed up once there is much of it."""
         (single,) = self._db.execute("SELECT count(*) FROM losses WHERE uid = ?", (origin.uid,)).fetchone()

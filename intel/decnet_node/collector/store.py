@@ -80,12 +80,11 @@ class Store:
 
     def _clean(self) -> None:
         """Remove what a crash left: unfinished copies and contents nobody waits with."""
-        for path in self._incoming.iterdir():
-            path.unlink()
-        wanted = self._index.contents()
-        for path in self._content.iterdir():
-            if path.name not in wanted:
-                path.unlink()
+        for folder in (self._incoming, self._content):
+            with os.scandir(folder) as entries:  # one at a time: there can be very many
+                for entry in entries:
+                    if folder is self._incoming or not self._index.is_wanted(entry.name):
+                        (folder / entry.name).unlink()
 
     def reserve(self, origin: Origin, size: int) -> Room:
         """Room for a copy of `size` bytes; the oldest copies go if need be. `keep` or `give_up` ends it.
