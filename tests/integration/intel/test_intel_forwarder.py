@@ -26,6 +26,7 @@ async def forwarding(lab: Lab, folder: Path) -> AsyncIterator[asyncio.subprocess
     settings = {
         "LOG_ROOT": folder / "pods", "STATE_DIR": folder / "state", "TLS_DIR": tls, "NODE": NODE,
         "LISTENER": f"127.0.0.1:{lab.port}", "HTTP_PORT": 0, "BACKOFF_SECONDS": 0.5,
+        "SUPPRESS_SECONDS": 0,
     }  # fmt: skip
     environment = {f"DECNET_FORWARDER_{name}": str(value) for name, value in settings.items()}
     child = await asyncio.create_subprocess_exec(
