@@ -27,7 +27,6 @@ _DEAD_CLIENT = (
 """The same for the server: a transaction whose client is gone without a word (its node died) would keep its
 locks, and hold every reader back behind its xid, for the two hours that the kernel waits before it asks."""
 
-
 ENGINE_URL = "postgresql+psycopg://"
 """For SQLAlchemy, which would not read several hosts: the rest is in `connect_args`."""
 
@@ -65,9 +64,11 @@ def make_engine(
 async def connect(settings: CommonSettings, application: str) -> psycopg.AsyncConnection[Any]:
     """An autocommit connection of its own. Raises psycopg.OperationalError when Postgres is away."""
     return await psycopg.AsyncConnection.connect(
-        libpq_url(settings),
+        **{
+            **libpq_settings(settings),
+            **_DEAD_PEER,
+            "options": f"{_DEAD_CLIENT} -c timezone=UTC",
+            "application_name": application,
+        },
         autocommit=True,
-        application_name=application,
-        options=f"{_DEAD_CLIENT} -c timezone=UTC",
-        **_DEAD_PEER,
     )

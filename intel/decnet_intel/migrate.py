@@ -13,7 +13,7 @@ from alembic.script import ScriptDirectory
 from sqlalchemy import Connection, create_engine, text
 from sqlalchemy.exc import OperationalError
 
-from decnet_intel.database import CONNECT_SECONDS, sqlalchemy_url
+from decnet_intel.database import CONNECT_SECONDS, ENGINE_URL, libpq_settings
 from decnet_intel.settings import MigrateSettings
 
 LOCK = 0x6465636E6574  # one number for all releases: two migrations must never run side by side
@@ -45,8 +45,12 @@ def migrate(settings: MigrateSettings, revision: str = "head") -> None:
     """Upgrade to `revision`. Raises MigrationTimeoutError, or what the failing statement raised."""
     deadline = time.monotonic() + settings.wait_seconds
     engine = create_engine(
-        sqlalchemy_url(settings),
-        connect_args={"connect_timeout": CONNECT_SECONDS, "application_name": "decnet-migrate"},
+        ENGINE_URL,
+        connect_args={
+            **libpq_settings(settings),
+            "connect_timeout": CONNECT_SECONDS,
+            "application_name": "decnet-migrate",
+        },
     )
     try:
         with _connect(engine.connect, deadline) as connection:
