@@ -39,6 +39,13 @@ select min(seq) from fresh join staging using (file_id, byte_offset, day)
 group by file_id, byte_offset, day order by 1
 """  # noqa: S608 (only our own column names are put in)
 
+# Before anything that gives the transaction its xid: readers go by (xid, id), and of two listeners that have
+# lines of one node, as after a reconnection, the second must have the higher xid in all of its files.
+_LOCK_NODES = """
+select pg_advisory_xact_lock(1313817669, hashtext(node))
+from (select distinct node from unnest(%s::text[]) as n (node) order by node offset 0) as nodes
+"""
+
 # Sorted by their keys, so that two listeners lock the files in the same order.
 _CLAIM = """
 insert into files as f (node, pod_uid, container, generation, byte_offset)
@@ -86,7 +93,9 @@ async def write(
     With `careful` no line is taken for new. Without it, raises psycopg.errors.UniqueViolation should a
     line beyond its file's offset be there. Raises CheckViolation when a day has no partition.
     """
-    claims = await _claim(connection, _furthest(entries))
+    offsets = _furthest(entries)
+    await connection.execute(_LOCK_NODES, [[file.node for file in offsets]])
+    claims = await _claim(connection, offsets)
     fresh, texts, doubtful = _divide(entries, filing, {} if careful else claims, claims)
     if texts:
         await _copy(connection, _COPY, "".join(texts))
