@@ -69,6 +69,11 @@ class _Reader:
                 if not self.looks or xmin > self.looks[-1][0]:
                     self.looks.append((xmin, datetime.now(UTC)))
 
+    def has_seen(self, database: Database) -> bool:
+        """Whether every row that there is now was visible at the last look."""
+        last = database.ask("select xid::text from events order by xid desc limit 1")
+        return bool(self.looks) and self.looks[-1][0] > int(last)
+
     def save(self, database: Database) -> None:
         """Write the table `seen`: each transaction with rows, and when it was first visible."""
         database.do("create table seen (xid xid8 primary key, at timestamptz not null)")
@@ -98,12 +103,11 @@ def measure_latency(
     with running(folder, root, trust, database, suppress_seconds="0") as pipe, reader.reading():
         written = json.loads(subprocess.run(words, check=True, capture_output=True).stdout)
         deadline = time.monotonic() + _SETTLE_SECONDS
-        while database.counted() < written["lines"]:
+        while database.counted() < written["lines"] or not reader.has_seen(database):
             pipe.check()
             if time.monotonic() > deadline:
                 raise TimeoutError(f"{database.counted()} rows of {written['lines']} lines")
             time.sleep(0.1)
-        time.sleep(2 * _LOOK_SECONDS)
     reader.save(database)
     p50, p99, longest = database.ask(_QUANTILES, _WARM_UP_SECONDS)
     return Latency(written["lines"] / written["seconds"], written["lines"], p50, p99, longest)
