@@ -23,11 +23,18 @@ from torture.proxy import Network, Proxy, Trap
 MIB = 1024 * 1024
 
 
+NOBODY = 1
+"""A port on which nobody listens."""
+
+
 @pytest.fixture
-def network() -> Iterator[Network]:
-    it = Network()
+def proxy() -> Iterator[Proxy]:
+    """What stands between collector and listener and breaks connections."""
+    network = Network()
+    it = Proxy(network, NOBODY)
     yield it
-    it.close()
+    network.close()
+    it._socket.close()
 
 
 def _difference(site: Site, deckies: list[Decky]) -> str:
@@ -81,12 +88,12 @@ async def _fill(decky: Decky, dice: random.Random, seconds: float) -> None:
 
 @pytest.mark.parametrize("seed", [1, 2])
 async def test_once_whoever_dies_wherever_the_connection_breaks(
-    postgres_url: str, tmp_path: Path, network: Network, seed: int
+    postgres_url: str, tmp_path: Path, proxy: Proxy, seed: int
 ) -> None:
     site = make_site(postgres_url, tmp_path)
     dice = random.Random(seed)
     deckies = [Decky(tmp_path, f"web-{number}") for number in range(3)]
-    proxy = Proxy(network, site.lab.port)
+    proxy.target = site.lab.port
     collector = CollectorProcess(site, tmp_path, proxy.port, reply_seconds=5)
     async with collector.running():
         filling = [
@@ -302,3 +309,26 @@ async def test_two_gigabytes_of_shards_stay_within_the_quotas(postgres_url: str,
     assert max(lags) < 5
     assert collector.resident_mib <= 48
     assert quiet.expected <= captures(site)
+
+
+async def test_bytes_damaged_at_the_listener_are_sent_again(
+    postgres_url: str, tmp_path: Path, proxy: Proxy
+) -> None:
+    site = make_site(postgres_url, tmp_path)
+    decky = Decky(tmp_path, "web")
+    proxy.target = site.lab.port
+    collector = CollectorProcess(site, tmp_path, proxy.port, reply_seconds=5)
+    async with collector.running():
+        async with site.running():
+            proxy.trap = Trap("reset", "up", 6 * MIB)
+            decky.put("file-a-1", random.Random(7).randbytes(8 * MIB))
+            await eventually(lambda: proxy.trap is None, "the connection broke")
+            proxy.target = NOBODY  # until the damage is done
+        (partial,) = site.incoming()
+        with partial.open("r+b") as file:
+            file.write(b"damage")
+        proxy.target = site.lab.port
+        async with site.running():
+            await eventually(lambda: captures(site) == decky.expected, "it is there", 40)
+    _assert_stored_once(site, [decky])
+    assert lost(site) == {"bytes": 0, "count": 0}
