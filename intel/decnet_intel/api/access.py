@@ -27,6 +27,10 @@ FORBIDDEN: dict[int | str, dict[str, Any]] = {
     **UNAUTHORIZED,
     403: {"model": ErrorAnswer, "description": "the password must be changed first"},
 }
+ADMIN_ONLY: dict[int | str, dict[str, Any]] = {
+    **UNAUTHORIZED,
+    403: {"model": ErrorAnswer, "description": "only for admins, and after the password was changed"},
+}
 INVALID: dict[int | str, dict[str, Any]] = {
     422: {"model": InvalidAnswer, "description": "the request does not fit"},
 }
@@ -78,6 +82,16 @@ def _reader(caller: AnyCaller) -> Caller:
 
 Reader = Annotated[Caller, Depends(_reader)]
 """Anyone with a token who has chosen a password of their own."""
+
+
+def _admin(caller: Reader) -> Caller:
+    if caller.role is not Role.ADMIN:
+        raise HTTPException(status.HTTP_403_FORBIDDEN, "only admins may do that")
+    return caller
+
+
+Admin = Annotated[Caller, Depends(_admin)]
+"""As Reader, with the role admin."""
 
 
 async def _stream_reader(

@@ -13,7 +13,7 @@ from fastapi import APIRouter, FastAPI
 from sqlalchemy.exc import SQLAlchemyError
 
 from decnet_intel.api.dashboard import Dashboard
-from decnet_intel.api.endpoints import auth, health, logs, overview, stream
+from decnet_intel.api.endpoints import artifacts, auth, health, logs, overview, stream
 from decnet_intel.api.errors import add_error_answers
 from decnet_intel.api.headers import SecurityHeaders
 from decnet_intel.api.state import State, make_state
@@ -38,7 +38,7 @@ def make_routes(lifespan: Any = None) -> FastAPI:
         generate_unique_id_function=lambda route: route.name,
     )
     api = APIRouter(prefix="/api/v1")
-    for module in (auth, logs, overview, stream):
+    for module in (auth, logs, overview, stream, artifacts):
         api.include_router(module.router)
     app.include_router(api)
     app.include_router(health.router)

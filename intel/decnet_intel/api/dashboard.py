@@ -20,7 +20,12 @@ class Dashboard(StaticFiles):
         super().__init__(directory=folder, html=True, check_dir=True)
 
     async def get_response(self, path: str, scope: Scope) -> Response:
-        """The file, the page, or 404 for what belongs to the API or looks like a file."""
+        """The file, the page, or 404 for what belongs to the API or looks like a file.
+
+        `path` has lost its dots and slashes; what the client asked for says whom it belongs to.
+        """
+        if f"{scope['path']}/".startswith("/api/"):
+            raise HTTPException(404)
         try:
             response = await super().get_response(path, scope)
         except HTTPException as error:
@@ -33,4 +38,4 @@ class Dashboard(StaticFiles):
 
 
 def _is_page(path: str) -> bool:
-    return path != "api" and not path.startswith("api/") and "." not in path.rsplit("/", 1)[-1]
+    return "." not in path.rsplit("/", 1)[-1]

@@ -9,6 +9,7 @@ from datetime import timedelta
 from fastapi import Request
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession, async_sessionmaker
 
+from decnet_intel.artifacts.store import ContentStore, make_store
 from decnet_intel.database import make_engine
 from decnet_intel.notify import Wake
 from decnet_intel.service.auth import TokenPolicy, TryLimit
@@ -19,7 +20,7 @@ Network = ipaddress.IPv4Network | ipaddress.IPv6Network
 
 @dataclass(slots=True)
 class State:
-    """Settings, database and stream wake-ups of one API process."""
+    """Settings, database, artifacts and stream wake-ups of one API process."""
 
     settings: ApiSettings
     engine: AsyncEngine
@@ -28,6 +29,7 @@ class State:
     tokens: TokenPolicy
     limit: TryLimit
     proxies: list[Network]
+    artifacts: ContentStore
     streams: int = field(default=0)
     """Open event streams."""
 
@@ -51,6 +53,7 @@ def make_state(settings: ApiSettings) -> State:
         tokens=TokenPolicy(settings.jwt_secret.get_secret_value(), timedelta(seconds=settings.token_seconds)),
         limit=TryLimit(settings.login_tries, timedelta(seconds=settings.login_window_seconds)),
         proxies=proxies,
+        artifacts=make_store(settings),
     )
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import contextlib
+import io
 import os
 import re
 import stat
@@ -47,12 +48,10 @@ class DirectoryStore:
 
     async def read(self, sha256: str) -> AsyncIterator[bytes]:
         try:
-            number = await asyncio.to_thread(
-                os.open, self._path(sha256), os.O_RDONLY | os.O_NOFOLLOW | os.O_CLOEXEC
-            )
+            file = await asyncio.to_thread(io.FileIO, self._path(sha256), opener=_open_no_link)
         except FileNotFoundError as error:
             raise MissingContentError(sha256) from error
-        return _pieces(number)
+        return _pieces(file)
 
     async def delete(self, sha256: str) -> None:
         await asyncio.to_thread(self._path(sha256).unlink, missing_ok=True)
@@ -96,9 +95,11 @@ def _names(folder: Path, form: re.Pattern[str]) -> Iterator[str]:
                 yield entry.name
 
 
-async def _pieces(number: int) -> AsyncIterator[bytes]:
-    try:
-        while piece := await asyncio.to_thread(os.read, number, CHUNK_BYTES):
+def _open_no_link(path: str, flags: int) -> int:
+    return os.open(path, flags | os.O_NOFOLLOW)
+
+
+async def _pieces(file: io.FileIO) -> AsyncIterator[bytes]:
+    with file:
+        while piece := await asyncio.to_thread(file.read, CHUNK_BYTES):
             yield piece
-    finally:
-        os.close(number)

@@ -10,9 +10,11 @@ import psycopg
 from sqlalchemy.exc import SQLAlchemyError
 from sqlalchemy.ext.asyncio import AsyncEngine, AsyncSession
 
+from decnet_intel.artifacts.store import make_store
 from decnet_intel.database import connect
 from decnet_intel.repository import counts, heartbeats, partitions
 from decnet_intel.settings import WorkerSettings
+from decnet_intel.worker.artifacts import ArtifactRetention
 
 DAYS_AHEAD = 2
 _RETRY_SECONDS = 5.0
@@ -27,6 +29,7 @@ class Upkeep:
     def __init__(self, settings: WorkerSettings, engine: AsyncEngine) -> None:
         self._settings = settings
         self._engine = engine
+        self._artifacts = ArtifactRetention(make_store(settings), timedelta(days=settings.retention_days))
         self.trouble: str | None = "has not run yet"
         """Why the last round failed; None when it did not."""
 
@@ -57,3 +60,5 @@ class Upkeep:
         async with AsyncSession(self._engine) as session, session.begin():
             await counts.prune(session, datetime.combine(today - keep, time(), UTC))
             await heartbeats.prune(session, _FORGET_PROCESSES)
+        async with await connect(self._settings, "decnet-worker-artifacts") as connection:
+            await self._artifacts.round(connection)
