@@ -29,11 +29,13 @@ class Wake:
         self._channel = channel
         self._application = application
         self._event = asyncio.Event()
+        self.count = 0
+        """Notifications so far. Whoever looks for news takes it first, and gives it to `wait` after."""
         self.closed = False
 
-    async def wait(self, seconds: float) -> bool:
-        """Whether a notification came within `seconds`; True at once after `close`."""
-        if self.closed:
+    async def wait(self, seconds: float, since: int) -> bool:
+        """Whether a notification came after `count` was `since`, within `seconds`; at once after `close`."""
+        if self.closed or self.count != since:
             return True
         with contextlib.suppress(TimeoutError):
             async with asyncio.timeout(seconds):
@@ -43,6 +45,7 @@ class Wake:
 
     def wake(self) -> None:
         """Let everyone who waits now go on."""
+        self.count += 1
         event, self._event = self._event, asyncio.Event()
         event.set()
 

@@ -53,8 +53,9 @@ class Pins:
         """Keep the pins fresh until cancelled; calls `changed` when they are others."""
         self._changed = changed
         while True:
+            seen = self._wake.count
             await self._refresh()
-            await self._wake.wait(self._seconds)
+            await self._wake.wait(self._seconds, seen)
 
     async def _refresh(self) -> None:
         """Read the pins, unless someone else did since this was called."""

@@ -4,7 +4,7 @@ from decnet_intel.models.artifact import Artifact, ArtifactLoss, ArtifactUsage, 
 from decnet_intel.models.base import Base
 from decnet_intel.models.event import Event, EventCount, File, SourceCount
 from decnet_intel.models.inventory import Decky, SwarmHost
-from decnet_intel.models.progress import Cursor, Heartbeat
+from decnet_intel.models.progress import Cursor, DeadLetter, Heartbeat
 from decnet_intel.models.user import LoginTry, Role, User
 
 __all__ = [
@@ -14,6 +14,7 @@ __all__ = [
     "Base",
     "Capture",
     "Cursor",
+    "DeadLetter",
     "Decky",
     "Event",
     "EventCount",

@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import datetime
 from typing import Any
 
-from sqlalchemy import FetchedValue, Text
+from sqlalchemy import FetchedValue, Integer, Text
 from sqlalchemy.orm import Mapped, mapped_column
 
 from decnet_intel.models.base import Base, BigInt, Moment, Xid8
@@ -20,6 +20,21 @@ class Cursor(Base):
     xid: Mapped[str] = mapped_column(Xid8)
     event_id: Mapped[int] = mapped_column(BigInt)
     updated_at: Mapped[datetime] = mapped_column(Moment, server_default=FetchedValue())
+
+
+class DeadLetter(Base):
+    """An event that a consumer failed at as often as it may, kept whole with the last error."""
+
+    __tablename__ = "dead_letters"
+
+    consumer: Mapped[str] = mapped_column(Text, primary_key=True)
+    xid: Mapped[str] = mapped_column(Xid8, primary_key=True)
+    event_id: Mapped[int] = mapped_column(BigInt, primary_key=True)
+    topic: Mapped[str] = mapped_column(Text)
+    event: Mapped[dict[str, Any]]
+    error: Mapped[str] = mapped_column(Text)
+    tries: Mapped[int] = mapped_column(Integer)
+    failed_at: Mapped[datetime] = mapped_column(Moment, server_default=FetchedValue())
 
 
 class Heartbeat(Base):

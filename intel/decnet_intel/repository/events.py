@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from datetime import date, datetime
 from typing import Any, NamedTuple
 
-from sqlalchemy import ColumnElement, Select, Text, cast, func, or_, select, text, tuple_
+from sqlalchemy import ColumnElement, Select, Text, cast, extract, func, or_, select, text, tuple_
 from sqlalchemy.ext.asyncio import AsyncSession
 
 from decnet_intel.models import Event
@@ -94,23 +94,69 @@ async def tip(session: AsyncSession) -> Position:
     return Position(int(horizon or 0), 0)
 
 
-async def settled_after(session: AsyncSession, after: Position, limit: int) -> list[tuple[Position, Event]]:
-    """Up to `limit` events after `after`, oldest first, that no running transaction can precede.
+_AFTER = "(events.xid, events.id) > (cast(:after_xid as xid8), :after_id)"
+_UNTIL = "(events.xid, events.id) <= (cast(:end_xid as xid8), :end_id)"
+_SETTLED = f"{_AFTER} and events.xid < pg_snapshot_xmin(pg_current_snapshot())"
+
+
+class Settled(NamedTuple):
+    """Events in order, and how far was looked: the position of the last row, wanted or not."""
+
+    end: Position
+    events: list[tuple[Position, Event]]
+
+
+async def settled_after(
+    session: AsyncSession, after: Position, limit: int, wanted: ColumnElement[bool] | None = None
+) -> Settled:
+    """Of the first `limit` events after `after` that no running transaction can precede, those `wanted`.
 
     A row whose transaction is as old as one still running is left for later: that one could commit
     a row before it, which a reader that had gone past would never see.
     """
-    query = (
-        select(_XID, Event)
-        .where(
-            text("(events.xid, events.id) > (cast(:after_xid as xid8), :after_id)"),
-            text("events.xid < pg_snapshot_xmin(pg_current_snapshot())"),
-        )
-        .order_by(Event.xid, Event.id)
-        .limit(limit)
+    after_values = {"after_xid": str(after.xid), "after_id": after.id}
+    query = select(_XID, Event).order_by(Event.xid, Event.id)
+    if wanted is None:
+        rows = await session.execute(query.where(text(_SETTLED)).limit(limit), after_values)
+        found = [(Position(int(xid), event.id), event) for xid, event in rows]
+        return Settled(found[-1][0] if found else after, found)
+    end = await _end_of_settled(session, after_values, limit)
+    if end is None:
+        return Settled(after, [])
+    # Nothing can be added between the two positions any more, so a second snapshot does no harm.
+    query = query.where(text(f"{_AFTER} and {_UNTIL}"), wanted)
+    rows = await session.execute(query, {**after_values, "end_xid": str(end.xid), "end_id": end.id})
+    return Settled(end, [(Position(int(xid), event.id), event) for xid, event in rows])
+
+
+async def _end_of_settled(session: AsyncSession, after: dict[str, Any], limit: int) -> Position | None:
+    """The position of the last of the first `limit` settled events after `after`; None without any."""
+    first = select(_XID.label("xid"), Event.id).where(text(_SETTLED)).order_by(Event.xid, Event.id)
+    row = (await session.execute(_last_of(first.limit(limit)), after)).one_or_none()
+    return Position(int(row.xid), row.id) if row else None
+
+
+def _last_of(query: Select[Any]) -> Select[Any]:
+    rows = query.subquery()
+    return select(rows).order_by(rows.c.xid.desc(), rows.c.id.desc()).limit(1)
+
+
+class Lag(NamedTuple):
+    """How far a reader is behind: events after its position, counted up to a limit, and the oldest's age."""
+
+    events: int
+    seconds: float
+
+
+async def lag(session: AsyncSession, after: Position, limit: int) -> Lag:
+    """How much there is after `after`, settled or not; not counted beyond `limit`."""
+    waiting = (
+        select(Event.received_at).where(text(_AFTER)).order_by(Event.xid, Event.id).limit(limit).subquery()
     )
-    rows = await session.execute(query, {"after_xid": str(after.xid), "after_id": after.id})
-    return [(Position(int(xid), event.id), event) for xid, event in rows]
+    age = extract("epoch", func.now() - func.min(waiting.c.received_at))
+    query = select(func.count(), func.coalesce(age, 0)).select_from(waiting)
+    row = (await session.execute(query, {"after_xid": str(after.xid), "after_id": after.id})).one()
+    return Lag(int(row[0]), max(0.0, float(row[1])))
 
 
 async def last_received(session: AsyncSession) -> datetime | None:

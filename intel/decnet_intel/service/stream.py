@@ -45,9 +45,10 @@ async def follow(
     """
     said = time.monotonic()
     while not wake.closed:
+        seen = wake.count
         try:
             async with sessions() as session:
-                page = await events.settled_after(session, after, PAGE)
+                page = (await events.settled_after(session, after, PAGE)).events
         except (SQLAlchemyError, OSError):
             page = []
         for position, event in page:
@@ -62,5 +63,5 @@ async def follow(
             yield None
             said = time.monotonic()
             left = keepalive_seconds
-        if await wake.wait(min(poll_seconds, left)) and not wake.closed:
+        if await wake.wait(min(poll_seconds, left), seen) and not wake.closed:
             await asyncio.sleep(_BREATH_SECONDS)
