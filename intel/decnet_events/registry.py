@@ -53,6 +53,10 @@ _SOURCE = (
     Field("src_ip", FieldType.ADDRESS, "address of the other side"),
     _integer("src_port", "its port"),
 )
+_MAYBE_SOURCE = (
+    Field("src_ip", FieldType.ADDRESS, "address of the other side, when it can be told", required=False),
+    _integer("src_port", "its port", required=False),
+)
 _SESSION = _text("session", "identifier of the login session, unique on the machine")
 _MAYBE_SESSION = _text("session", "identifier of the session that this belongs to", required=False)
 _CREDENTIAL = (
@@ -144,6 +148,38 @@ _EVENTS = (
         ),
     ),
     EventType(
+        "file_captured",
+        "A file that was written on the machine was copied.",
+        (
+            *_MAYBE_SOURCE,
+            _MAYBE_SESSION,
+            _text("path", "where it was written"),
+            _integer("size", "bytes looked at"),
+            _text("sha256", "of these bytes, hexadecimal"),
+            _text("stored_as", "name of the copy; missing when there was no room for one", required=False),
+            Field("cut", FieldType.BOOLEAN, "1 when the file is longer than what was looked at"),
+            _integer("owner", "user id of its owner", required=False),
+            _text("mode", "its permissions, octal", required=False),
+        ),
+    ),
+    EventType(
+        "recording_dropped",
+        "Something that should have been recorded is missing.",
+        (
+            *_MAYBE_SOURCE,
+            _MAYBE_SESSION,
+            _text(
+                "reason",
+                "rate (came faster than it was taken), budget (the middle of a long session), spool (oldest "
+                "finished ones made way), disk (no room), deleted or foreign (somebody tampered with the "
+                "spool), room (too many sessions), files (too many were written at once), directories (not "
+                "all can be watched)",
+            ),
+            _integer("bytes", "how much, 0 where unknown or where all could be saved"),
+            _text("name", "what it was stored as", required=False),
+        ),
+    ),
+    EventType(
         "daemon_log",
         "A line that the service's own daemon logged.",
         (
@@ -230,7 +266,9 @@ _EVENTS = (
         "suppressed",
         "Lines of one kind were withheld on the node and are only counted here.",
         (
-            _text("reason", "window: all but the first of a few seconds; app_name: the program is not wanted"),
+            _text(
+                "reason", "window: all but the first of a few seconds; app_name: the program is not wanted"
+            ),
             _text("event", "their event id, for window", required=False),
             Field("src_ip", FieldType.ADDRESS, "the other side they have in common", required=False),
             _text("app", "program that wrote the first of them"),

@@ -137,6 +137,8 @@ class Service:
             yield from ("--user", str(security["runAsUser"]))
         for path in self.definition.get("scratch", []):
             yield from ("--tmpfs", f"{path}:exec")  # as an emptyDir is
+        if "spool" in self.definition:
+            yield from ("--tmpfs", f"{self.definition['spool']}:size=160m,mode=0777")
         limit = self.definition.get("resources", {}).get("limits", {}).get("memory")
         if limit:
             yield from ("--memory", re.sub(r"i$", "", limit).lower())

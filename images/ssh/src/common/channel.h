@@ -12,6 +12,8 @@
 
 enum {
   CHANNEL_DESCRIPTOR = 19, /* above what sshd hands to its re-executed self (3 to 5) */
+  RECORDING_DESCRIPTOR = 20, /* of each login's own socket, or the next one that is free */
+  OWN_DESCRIPTORS_END = 64,
   VERSION_MAX = 200,       /* RFC 4253 allows 255 with "SSH-2.0-" and the line end */
 };
 

@@ -4,6 +4,8 @@
 #include <string.h>
 #include <time.h>
 
+#include "utf8.h"
+
 #define APP_NAME "ssh"
 
 enum {
@@ -27,25 +29,12 @@ static bool put(struct line *line, const char *text, size_t length) {
   return true;
 }
 
-/* How many bytes from `text` on are one valid UTF-8 character; 0 when none is. */
-static size_t character(const unsigned char *text, size_t length) {
-  size_t size = text[0] < 0x80 ? 1 : text[0] < 0xc2 ? 0 : text[0] < 0xe0 ? 2 : text[0] < 0xf0 ? 3 : text[0] < 0xf5 ? 4 : 0;
-  if (size == 0 || size > length) return 0;
-  for (size_t i = 1; i < size; i++)
-    if ((text[i] & 0xc0) != 0x80) return 0;
-  if (text[0] == 0xe0 && text[1] < 0xa0) return 0; /* overlong */
-  if (text[0] == 0xed && text[1] > 0x9f) return 0; /* surrogate */
-  if (text[0] == 0xf0 && text[1] < 0x90) return 0; /* overlong */
-  if (text[0] == 0xf4 && text[1] > 0x8f) return 0; /* beyond Unicode */
-  return size;
-}
-
 /* Control characters become \xNN as the Python codec writes them; so do bytes that are not UTF-8.
  * In a value, RFC 5424 wants ", \ and ] escaped, the backslash of \xNN for such a byte included. */
 static void put_escaped(struct line *line, const char *text, size_t length, bool value) {
   for (size_t i = 0; i < length;) {
     const unsigned char *at = (const unsigned char *)text + i;
-    size_t size = character(at, length - i);
+    size_t size = utf8_character(at, length - i);
     char escaped[8];
     if (size == 0) {
       size = 1;

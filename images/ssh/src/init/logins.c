@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "output.h"
+#include "owner.h"
 
 static struct login logins[LOGINS_MAX];
 
@@ -52,7 +53,10 @@ static void ended(const struct login *login, const char *id, bool with_duration)
 }
 
 void logins_ended(struct login *login) {
-  if (login->opened) ended(login, "session_closed", true);
+  if (login->opened) {
+    ended(login, "session_closed", true);
+    owner_closed(login->session);
+  }
   ended(login, "disconnect", false);
   if (login->process > 0) close(login->process);
   login->process = 0;

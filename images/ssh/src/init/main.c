@@ -18,23 +18,30 @@
 #include <unistd.h>
 
 #include "../common/channel.h"
+#include "../common/frame.h"
 #include "../common/record.h"
+#include "capture.h"
 #include "daemon.h"
 #include "logins.h"
 #include "output.h"
 #include "prepare.h"
+#include "recorder.h"
 #include "relay.h"
+#include "spool.h"
 
 enum {
   EVENTS = 32,
   SYSLOG_MAX = 8 * 1024, /* rsyslog's default message limit */
-  RESTART_DELAY = 1000,  /* milliseconds; a service manager waits too */
+  LAST_STEPS = 400,      /* of capturing what is waiting at the end */
   DRAIN_MAX = 256,       /* datagrams in one go, so that no sender starves the rest */
 };
 
-static int epoll, channel[2], syslog_socket, signals;
-static bool output_watched, restart_wanted, stopping;
+static int epoll, channel[2], syslog_socket, signals, files;
+static bool output_watched, stopping;
+static double restart_at; /* 0: sshd runs */
 static struct identity identity;
+
+static const double restart_delay = 1; /* seconds; a service manager waits too */
 
 static void watch(int descriptor, void *what, unsigned events) {
   struct epoll_event event = {.events = events, .data.ptr = what};
@@ -76,23 +83,51 @@ static void open_signals(void) {
   watch(signals, &signals, EPOLLIN);
 }
 
-static pid_t sender_of(struct msghdr *message) {
+static void open_files(void) {
+  spool_open();
+  recorder_open(epoll);
+  files = capture_open();
+  if (files >= 0) watch(files, &files, EPOLLIN);
+}
+
+/* Who sent it, and the descriptor that came with it or -1. */
+static pid_t sender_of(struct msghdr *message, int *descriptor) {
   struct ucred credentials = {.pid = 0};
-  struct cmsghdr *control = CMSG_FIRSTHDR(message);
-  if (control != NULL && control->cmsg_level == SOL_SOCKET && control->cmsg_type == SCM_CREDENTIALS)
-    memcpy(&credentials, CMSG_DATA(control), sizeof credentials);
+  *descriptor = -1;
+  for (struct cmsghdr *control = CMSG_FIRSTHDR(message); control != NULL; control = CMSG_NXTHDR(message, control)) {
+    if (control->cmsg_level != SOL_SOCKET) continue;
+    if (control->cmsg_type == SCM_CREDENTIALS) memcpy(&credentials, CMSG_DATA(control), sizeof credentials);
+    if (control->cmsg_type == SCM_RIGHTS) memcpy(descriptor, CMSG_DATA(control), sizeof *descriptor);
+  }
   return credentials.pid;
+}
+
+static bool hands_over_a_socket(const unsigned char *record, size_t size) {
+  const unsigned char *id;
+  size_t at = 0, length;
+  return record_next(record, size, &at, &id, &length) && length == strlen(FRAME_SOCKET_RECORD) &&
+         memcmp(id, FRAME_SOCKET_RECORD, length) == 0;
 }
 
 static void drain_channel(void) {
   static unsigned char bytes[RECORD_MAX];
-  char control[CMSG_SPACE(sizeof(struct ucred))];
+  /* Descriptors beyond the one that fits are closed by the kernel. */
+  _Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof(struct ucred)) + CMSG_SPACE(sizeof(int))];
+  int descriptor;
   for (int i = 0; i < DRAIN_MAX; i++) {
     struct iovec part = {bytes, sizeof bytes};
-    struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
-    ssize_t size = recvmsg(channel[0], &message, 0);
+    struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1};
+    message.msg_control = control;
+    message.msg_controllen = sizeof control;
+    ssize_t size = recvmsg(channel[0], &message, MSG_CMSG_CLOEXEC);
     if (size <= 0) return;
-    struct login *login = relay_record(bytes, (size_t)size, sender_of(&message));
+    pid_t sender = sender_of(&message, &descriptor);
+    if (hands_over_a_socket(bytes, (size_t)size)) {
+      recorder_add(descriptor, bytes, (size_t)size);
+      continue;
+    }
+    if (descriptor >= 0) close(descriptor);
+    struct login *login = relay_record(bytes, (size_t)size, sender);
     if (login == NULL) continue;
     if (login->process > 0)
       watch(login->process, login, EPOLLIN);
@@ -112,7 +147,7 @@ static void drain_syslog(void) {
 
 static void reap(void) {
   for (pid_t pid; (pid = waitpid(-1, NULL, WNOHANG)) > 0;)
-    if (daemon_is(pid)) restart_wanted = true;
+    if (daemon_is(pid)) restart_at = logins_clock() + restart_delay;
 }
 
 static void take_signals(void) {
@@ -131,6 +166,10 @@ static void take(void *what) {
     drain_syslog();
   } else if (what == &signals) {
     take_signals();
+  } else if (what == &files) {
+    capture_take();
+  } else if (recorder_owns(what)) {
+    recorder_take(what);
   } else if (what != &output_watched) {
     drain_channel(); /* what the process said before it ended comes first */
     logins_ended(what);
@@ -151,10 +190,21 @@ static void round_of_events(int timeout) {
   flush();
 }
 
+static int sooner(int one, int other) { return one < 0 ? other : other < 0 || one < other ? one : other; }
+
+/* Milliseconds until something is to be done although nothing happens. */
+static int patience(void) {
+  int wait = sooner(recorder_tick(), capture_tick());
+  double left = (restart_at - logins_clock()) * 1000;
+  return restart_at == 0 ? wait : sooner(wait, left < 0 ? 0 : (int)left + 1);
+}
+
 static void stop(void) {
   kill(-1, SIGTERM);
-  for (int i = 0; i < 20 && waitpid(-1, NULL, WNOHANG) >= 0; i++) round_of_events(50);
+  for (int i = 0; i < 20 && waitpid(-1, NULL, WNOHANG) >= 0; i++) round_of_events(sooner(patience(), 50));
   drain_channel();
+  recorder_finish();
+  for (int i = 0; i < LAST_STEPS && capture_tick() >= 0; i++) continue;
   drain_syslog();
   flush();
 }
@@ -171,11 +221,12 @@ int main(int argc, char **argv, char **env) {
   open_channel();
   open_syslog();
   open_signals();
+  open_files();
   daemon_start(channel[1], identity.version);
   while (!stopping) {
-    round_of_events(restart_wanted ? RESTART_DELAY : -1);
-    if (restart_wanted && !stopping) {
-      restart_wanted = false;
+    round_of_events(patience());
+    if (restart_at > 0 && logins_clock() >= restart_at && !stopping) {
+      restart_at = 0;
       daemon_start(channel[1], identity.version);
     }
   }

@@ -8,6 +8,7 @@
 #include "../common/record.h"
 #include "logfile.h"
 #include "output.h"
+#include "owner.h"
 
 enum { FIELDS_MAX = 32, TAG_MAX = 48 };
 
@@ -38,7 +39,7 @@ static void keep(struct part part, char *text, size_t size) {
 
 struct login *relay_record(const unsigned char *bytes, size_t size, pid_t sender) {
   struct part id, message, name, value;
-  char session[SESSION_MAX + 1] = "", address[ADDRESS_MAX + 1] = "", port[6] = "";
+  char session[SESSION_MAX + 1] = "", address[ADDRESS_MAX + 1] = "", port[6] = "", principal[64] = "";
   struct login *login = NULL;
   size_t at = 0;
   if (!take(bytes, size, &at, &id) || !take(bytes, size, &at, &message)) return NULL;
@@ -48,12 +49,14 @@ struct login *relay_record(const unsigned char *bytes, size_t size, pid_t sender
     if (is(name, "session")) keep(value, session, sizeof session);
     if (is(name, "src_ip")) keep(value, address, sizeof address);
     if (is(name, "src_port")) keep(value, port, sizeof port);
+    if (is(name, "principal")) keep(value, principal, sizeof principal);
   }
   line_finish(&line, message.bytes, message.length);
   if (is(id, "session_opened")) {
     /* Every command of a multiplexed connection opens a session; the login has only one. */
     struct login *opened = logins_find(session);
     if (opened != NULL && opened->opened) return NULL;
+    owner_opened(session, address, port, principal);
     if (opened != NULL) {
       opened->opened = true;
       opened->opened_at = logins_clock();

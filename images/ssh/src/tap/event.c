@@ -3,6 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/socket.h>
+#include <sys/uio.h>
 #include <unistd.h>
 
 #include "../common/record.h"
@@ -45,4 +46,17 @@ void event_base64(const char *name, const void *value, size_t length) {
 /* init always reads, so this waits only for a moment; SO_SNDTIMEO bounds even that. */
 void event_send(void) {
   if (channel >= 0) (void)!send(channel, record.bytes, record.used, MSG_NOSIGNAL);
+}
+
+/* The event and a copy of `descriptor`. */
+void event_send_with(int descriptor) {
+  _Alignas(struct cmsghdr) char control[CMSG_SPACE(sizeof descriptor)] = {0};
+  struct iovec part = {record.bytes, record.used};
+  struct msghdr message = {.msg_iov = &part, .msg_iovlen = 1, .msg_control = control, .msg_controllen = sizeof control};
+  struct cmsghdr *header = CMSG_FIRSTHDR(&message);
+  header->cmsg_level = SOL_SOCKET;
+  header->cmsg_type = SCM_RIGHTS;
+  header->cmsg_len = CMSG_LEN(sizeof descriptor);
+  memcpy(CMSG_DATA(header), &descriptor, sizeof descriptor);
+  if (channel >= 0) (void)!sendmsg(channel, &message, MSG_NOSIGNAL);
 }

@@ -2,6 +2,7 @@
 #include <errno.h>
 #include <unistd.h>
 
+#include "programs.h"
 #include "tap.h"
 
 HOOK ssize_t read(int descriptor, void *bytes, size_t size) {
@@ -16,6 +17,8 @@ HOOK ssize_t read(int descriptor, void *bytes, size_t size) {
   } else if (role == ROLE_SESSION) {
     input_flush();
     struct terminal *terminal = terminal_of(descriptor);
+    if (length > 0)
+      programs_output(terminal == NULL ? -1 : terminal_number(terminal), descriptor, bytes, (size_t)length);
     if (terminal != NULL && length > 0) terminal_output(terminal, descriptor, bytes, (size_t)length);
     if (terminal != NULL && length <= 0 && saved == EIO) terminal_closed(terminal);
   }
@@ -32,6 +35,8 @@ HOOK ssize_t write(int descriptor, const void *bytes, size_t size) {
   ssize_t length = monitor_is(descriptor) ? pretend_write(descriptor, bytes, size) : REAL(write)(descriptor, bytes, size);
   int saved = errno;
   if (length > 0) {
+    if (role == ROLE_SESSION)
+      programs_input(terminal == NULL ? -1 : terminal_number(terminal), descriptor, bytes, (size_t)length);
     if (monitor_is(descriptor))
       monitor_written(bytes, (size_t)length);
     else if (terminal != NULL)

@@ -15,6 +15,7 @@
 #include <unistd.h>
 
 #include "../common/channel.h"
+#include "programs.h"
 
 extern char **environ;
 
@@ -113,8 +114,12 @@ HOOK int execve(const char *path, char *const argv[], char *const env[]) {
 
 HOOK pid_t fork(void) {
   bool splits = role == ROLE_GREETING && awaiting_monitor;
+  if (role == ROLE_SESSION) programs_forking();
   pid_t child = REAL(fork)();
-  if (role == ROLE_SESSION) input_forked(child);
+  if (role == ROLE_SESSION) {
+    programs_forked(child);
+    input_forked(child);
+  }
   if (child == 0 && (splits || role == ROLE_MONITOR)) {
     role = ROLE_MUTE;
     event_mute();
@@ -135,20 +140,6 @@ HOOK int socketpair(int domain, int type, int protocol, int pair[2]) {
     input_pair(pair);
   }
   return result;
-}
-
-HOOK int pipe(int pair[2]) {
-  int result = REAL(pipe)(pair);
-  if (result == 0 && role == ROLE_SESSION) input_pair(pair);
-  return result;
-}
-
-/* sshd closes every descriptor that it does not know; ours must live. */
-HOOK int close_range(unsigned first, unsigned last, int flags) {
-  unsigned own = (unsigned)event_channel();
-  if (event_channel() < 0 || own < first || own > last) return REAL(close_range)(first, last, flags);
-  if (own > first && REAL(close_range)(first, own - 1, flags) != 0) return -1;
-  return own < last ? REAL(close_range)(own + 1, last, flags) : 0;
 }
 
 HOOK int pam_open_session(pam_handle_t *handle, int flags) {

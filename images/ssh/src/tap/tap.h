@@ -55,6 +55,7 @@ void event_text(const char *name, const char *value);
 void event_bytes(const char *name, const void *value, size_t length);
 void event_base64(const char *name, const void *value, size_t length);
 void event_send(void);
+void event_send_with(int descriptor);
 
 /* greeting.c: the client's first line. */
 void greeting_read(int descriptor, const unsigned char *bytes, size_t length);
@@ -86,6 +87,7 @@ void input_flush(void);
 /* terminal.c: what passes through a pseudo terminal's master side. */
 struct terminal;
 struct terminal *terminal_of(int descriptor);
+int terminal_number(const struct terminal *terminal);
 void terminal_closed(struct terminal *terminal);
 void terminal_before_input(struct terminal *terminal, int descriptor);
 void terminal_input(struct terminal *terminal, const unsigned char *bytes, size_t length);

@@ -39,6 +39,8 @@ struct terminal *terminal_of(int descriptor) {
   return terminal;
 }
 
+int terminal_number(const struct terminal *terminal) { return terminal->number - 1; }
+
 void terminal_closed(struct terminal *terminal) { terminal->number = 0; }
 
 static bool is_blank(const char *text, size_t length) {
