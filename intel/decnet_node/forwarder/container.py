@@ -56,7 +56,6 @@ class ContainerLog:
         self._spans: defaultdict[str, Spans] = defaultdict(Spans)
         self._joiner = Joiner(max_line, self._spans)
         self._counting = Counting(rules, self._spans, recalled.marks)
-        self._reports: list[Line] = []
         self._positions = dict(recalled.positions)
         self._reported = dict(recalled.positions)
         self._taken = 0  # bytes read since the last batch
@@ -71,7 +70,7 @@ class ContainerLog:
     @property
     def done(self) -> bool:
         """Whether the directory is gone and everything that was in it has been read and reported."""
-        return not (self._files or self._counting.open or self._reports or self._directory.exists())
+        return not (self._files or self._counting.open or self._directory.exists())
 
     def rescan(self) -> None:
         """Look which files there are. Cheap when nothing changed."""
@@ -117,8 +116,7 @@ class ContainerLog:
 
         A batch may be empty: something was read and no line ended in it.
         """
-        if self._reports:
-            reports, self._reports = self._reports, []
+        if reports := self._counting.reports():
             return self._batch(reports)
         if self._counting.paused:
             return None
@@ -139,7 +137,7 @@ class ContainerLog:
 
     def settle(self, *, durable: bool) -> None:
         """Go on: the marks are on the disk, or could not be written."""
-        self._reports += self._counting.settle(durable)
+        self._counting.settle(durable=durable)
 
     def take_suppressed(self) -> dict[str, int]:
         """Lines withheld since the last call, by reason."""

@@ -1,7 +1,7 @@
 """The suppressors of one container's files: lines in, lines and reports out, and the marks in between.
 
 A report that the clock asks for goes out in three steps: `overdue` gives the mark, the caller
-makes it durable while nothing is read from the container, `settle` makes the reports. Without the mark
+makes it durable while nothing is read from the container, and after `settle` come the `reports`. Without the mark
 on the disk a line read later could be counted in a report that the listener already has.
 """
 
@@ -28,6 +28,7 @@ class Counting:
         self._files: dict[str, Suppressor] = {}
         self._since: dict[str, float] = {}  # monotonic; files with withheld lines
         self._asked: dict[str, int] = {}
+        self._granted: dict[str, int] = {}
         self._not_before = 0.0
         self.counts: Counter[str] = Counter()
 
@@ -68,7 +69,7 @@ class Counting:
         `gone` says that nothing more can come.
         """
         now = time.monotonic()
-        if self._asked or now < self._not_before:
+        if self._asked or self._granted or now < self._not_before:
             return {}
         self._asked = {
             gen: self._spans[gen].position
@@ -77,14 +78,22 @@ class Counting:
         }
         return self._asked
 
-    def settle(self, durable: bool) -> list[Line]:
-        """The marks are on the disk, or cannot be written now; reports."""
-        asked, self._asked = self._asked, {}
-        if not durable:
+    def settle(self, *, durable: bool) -> None:
+        """The marks are on the disk, or cannot be written now."""
+        if durable:
+            self._granted = self._asked
+        else:
             self._not_before = time.monotonic() + _RETRY_SECONDS
-            return []
+        self._asked = {}
+
+    def reports(self) -> list[Line]:
+        """The reports that were waiting for their marks; to be called before more is read.
+
+        Made only here: those of a thousand containers at once would take much memory.
+        """
+        granted, self._granted = self._granted, {}
         reports: list[Line] = []
-        for gen, position in asked.items():
+        for gen, position in granted.items():
             reports += self._files[gen].end(position)
             del self._since[gen]
         return reports

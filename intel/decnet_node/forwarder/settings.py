@@ -46,7 +46,7 @@ class ForwarderSettings(BaseSettings):
     window_lines: int = Field(
         50_000, ge=1, description="Lines sent or read but not acknowledged; reading stops beyond."
     )
-    window_bytes: int = Field(8 * 1024 * 1024, ge=4096, description="The same in bytes.")
+    window_bytes: int = Field(6 * 1024 * 1024, ge=4096, description="The same in bytes.")
     poll_seconds: float = Field(0.2, gt=0, le=10, description="Seconds between looks at the files.")
     ack_seconds: float = Field(
         120, gt=0, description="Without an acknowledgement for so long while one is due: connect anew."

@@ -90,6 +90,7 @@ class OffsetStore:
                 self._set_aside(error)
                 writer = self._open()
             self._reader = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
+            self._reader.execute("PRAGMA cache_size=-256")
             self._writer = writer
         return self._writer
 
@@ -98,6 +99,7 @@ class OffsetStore:
         try:
             connection.execute("PRAGMA journal_mode=WAL")
             connection.execute("PRAGMA synchronous=FULL")
+            connection.execute("PRAGMA cache_size=-256")  # KiB; the default is 2 MB
             (verdict,) = connection.execute("PRAGMA quick_check").fetchone()
             if verdict != "ok":
                 raise sqlite3.DatabaseError(verdict)

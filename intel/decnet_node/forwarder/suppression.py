@@ -29,8 +29,8 @@ from decnet_events.rfc5424 import format_line
 from decnet_node.forwarder.cri import Line
 from decnet_node.forwarder.spans import Spans
 
-MAX_KEYS = 64
-"""Keys of one cell; lines of further ones pass. Bounds memory to some 30 KB a file with an open cell."""
+MAX_KEYS = 16
+"""Keys of one cell; lines of further ones pass. Bounds memory to some 7 KB a file with an open cell."""
 
 DROP_SECONDS = 60
 """How often it is reported that a program's lines are withheld."""
@@ -73,36 +73,31 @@ def _any_of(words: Iterable[str]) -> bytes:
 
 @dataclass(slots=True)
 class _Withheld:
-    """What is known of the withheld lines of one key."""
+    """What is known of the withheld lines of one key; there may be very many of these."""
 
-    first: Line
+    offset: int
+    time: bytes
+    stream: bytes
     host: bytes
     app: bytes
-    last: bytes = b""
+    last: bytes
     count: int = 0
 
-    def report(self, reason: str, event: bytes, source: bytes) -> Line:
+    def report(self, gen: str, reason: str, event: str, source: str) -> Line:
         fields = {"reason": reason}
         if event:
-            fields["event"] = event.decode()
+            fields["event"] = event
         if source:
-            fields["src_ip"] = source.decode()
+            fields["src_ip"] = source
         fields |= {
             "app": self.app.decode(),
             "count": str(self.count),
-            "first": self.first.time.decode(),
+            "first": self.time.decode(),
             "last": self.last.decode(),
         }
-        content = format_line(
-            EventLine(
-                self.host.decode(),
-                self.app.decode(),
-                "suppressed",
-                fields,
-                timestamp=_when(self.first.time),
-            )
-        )
-        return self.first._replace(content=content.encode())
+        event_line = EventLine(self.host.decode(), self.app.decode(), "suppressed", fields)
+        content = format_line(event_line._replace(timestamp=_when(self.time)))
+        return Line(gen, self.offset, self.time, self.stream, False, content.encode(), True)
 
 
 class Suppressor:
@@ -117,12 +112,14 @@ class Suppressor:
         self._counts = counts
         self._match = None if (pattern := rules.pattern()) is None else pattern.match
         self._marks = sorted(marks)
-        self._keys: dict[tuple[bytes, bytes], _Withheld | None] = {}
+        self._keys: dict[bytes, _Withheld | None] = {}  # event id, space, source
         self._apps: dict[bytes, _Withheld] = {}
         self._cell = self._drop_cell = _ALWAYS  # [from, to) as the runtime writes times
         self._low, self._high = _ALWAYS
         self._spans = spans
         self._in_cell = False
+        self._gen = ""
+        self._host = self._app = self._stream = b""
         self.withheld = 0
         """Lines withheld and not reported yet."""
         self.ended = 0
@@ -178,7 +175,7 @@ class Suppressor:
         if dropped is not None:
             return self._drop(line, host, dropped)
         source = _SOURCE.search(line.content, found.end())
-        key = (event, source[1] if source else b"")
+        key = b"%b %b" % (event, source[1] if source else b"")
         if not self._keys:
             if (cell := _cell(line.time, self._rules.seconds)) is None:
                 return False
@@ -189,7 +186,7 @@ class Suppressor:
                 self._keys[key] = None
             return False
         if (withheld := self._keys[key]) is None:
-            withheld = self._keys[key] = _Withheld(line, host, app)
+            withheld = self._keys[key] = self._first(line, host, app)
         self._count(withheld, line.time, WINDOW)
         return True
 
@@ -200,9 +197,17 @@ class Suppressor:
             self._drop_cell = cell
             self._begin(line.offset)
         if (withheld := self._apps.get(app)) is None:
-            withheld = self._apps[app] = _Withheld(line, host, app)
+            withheld = self._apps[app] = self._first(line, host, app)
         self._count(withheld, line.time, APP_NAME)
         return True
+
+    def _first(self, line: Line, host: bytes, app: bytes) -> _Withheld:
+        # Nearly always the same, so one copy does.
+        self._gen = line.gen
+        self._host = self._host if self._host == host else host
+        self._app = self._app if self._app == app else app
+        self._stream = self._stream if self._stream == line.stream else line.stream
+        return _Withheld(line.offset, line.time, self._stream, self._host, self._app, line.time)
 
     def _begin(self, offset: int) -> None:
         self._in_cell = True
@@ -221,16 +226,17 @@ class Suppressor:
 
     def _end_window(self) -> Iterator[Line]:
         keys, self._keys, self._cell = self._keys, {}, _ALWAYS
-        for (event, source), withheld in keys.items():
+        for key, withheld in keys.items():
             if withheld is not None:
+                event, _, source = key.decode().partition(" ")
                 self.withheld -= withheld.count
-                yield withheld.report(WINDOW, event, source)
+                yield withheld.report(self._gen, WINDOW, event, source)
 
     def _end_drops(self) -> Iterator[Line]:
         apps, self._apps, self._drop_cell = self._apps, {}, _ALWAYS
         for withheld in apps.values():
             self.withheld -= withheld.count
-            yield withheld.report(APP_NAME, b"", b"")
+            yield withheld.report(self._gen, APP_NAME, "", "")
 
     def _ended(self, offset: int) -> None:
         """Cells ended before `offset`; when all did, reading may begin again there."""

@@ -182,6 +182,7 @@ class RuntimeLog:
         self.directory = root / f"decnet_{pod}_{self.uid}" / container
         self.directory.mkdir(parents=True, exist_ok=True)
         self.expected: dict[Key, str] = {}
+        self.clock_offset = 0.0
         self._instance = 0
         self._stamp = 0
         self._path = self.directory / "0.log"
@@ -189,7 +190,7 @@ class RuntimeLog:
         self._file = self._path.open("ab")
 
     def _record(self, content: str, *, tag: str = "F", stream: str = "stdout") -> tuple[str, int]:
-        RuntimeLog._now += 1001
+        RuntimeLog._now = max(RuntimeLog._now + 1001, time.time_ns() + int(self.clock_offset * 1e9))
         seconds, nanos = divmod(RuntimeLog._now, 10**9)
         when = datetime.datetime.fromtimestamp(seconds, datetime.UTC)
         stamp = f"{when:%Y-%m-%dT%H:%M:%S}.{nanos:09d}Z"
@@ -258,7 +259,7 @@ class ForwarderProcess:
     def __init__(self, directory: Path, tls: Path, port: int, **settings: str) -> None:
         self.log = directory / "forwarder.log"
         self.http_port = _free_port()
-        self._environment = {
+        self.environment = {
             "PATH": os.environ["PATH"],
             "DECNET_FORWARDER_LOG_ROOT": str(directory / "pods"),
             "DECNET_FORWARDER_STATE_DIR": str(directory / "state"),
@@ -275,7 +276,7 @@ class ForwarderProcess:
         """Start it; anything it says goes to `log`."""
         with self.log.open("ab") as output:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "decnet_node.forwarder.main"], env=self._environment, stderr=output
+                [sys.executable, "-m", "decnet_node.forwarder.main"], env=self.environment, stderr=output
             )
 
     def stop(self, number: int = signal.SIGTERM) -> int:
