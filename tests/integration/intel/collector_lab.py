@@ -148,3 +148,23 @@ def lost(site: Site) -> dict[str, int]:
     """Bytes and files that were reported as lost."""
     fields = [it["fields"] for it in site.events("artifact_lost")]
     return {what: sum(int(it[what]) for it in fields) for what in ("bytes", "count")}
+
+
+def difference(site: Site, deckies: list[Decky]) -> str:
+    """What is wrong with the captures, for a message."""
+    expected, found = expected_of(deckies), captures(site)
+    return f"missing {sorted(expected - found)[:3]}, unknown {sorted(found - expected)[:3]}"
+
+
+def expected_of(deckies: list[Decky]) -> set[Capture]:
+    """All that was put into the spools."""
+    return {capture for decky in deckies for capture in decky.expected}
+
+
+def assert_stored_once(site: Site, deckies: list[Decky]) -> None:
+    """Sets are compared, and each capture is one row, one event and one content."""
+    assert captures(site) == expected_of(deckies), difference(site, deckies)
+    assert len(site.captures()) == len(site.events("artifact_stored")) == len(expected_of(deckies))
+    kept = site.kept()
+    assert kept.keys() == {sha256 for _, _, sha256 in expected_of(deckies)}
+    assert all(hashlib.sha256(data).hexdigest() == name for name, data in kept.items())
