@@ -82,12 +82,12 @@ _MAX_COUNT = 2**31 - 1
 _NAME = re.compile(r"[a-z0-9][A-Za-z0-9._-]{0,127}", re.ASCII)
 _SHA256 = re.compile(r"[0-9a-f]{64}", re.ASCII)
 _ID = re.compile(r"[0-9a-f]{32}", re.ASCII)
-_NAMESPACE = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
+_LABEL = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
 _POD = re.compile(r"[a-z0-9](?:[a-z0-9.-]{0,251}[a-z0-9])?", re.ASCII)
 _UID = re.compile(r"[A-Za-z0-9-]{1,64}", re.ASCII)
-_CONTAINER = re.compile(r"[a-z0-9](?:[a-z0-9-]{0,61}[a-z0-9])?", re.ASCII)
 _TIME = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z", re.ASCII)
 _TIME_FORMAT = "%Y-%m-%dT%H:%M:%S.%fZ"
+_JSON = json.JSONEncoder(separators=(",", ":")).encode
 _OFFSET = re.compile(rb"0|[1-9][0-9]{0,17}")
 
 
@@ -140,8 +140,7 @@ class Offer:
 class Lost:
     """What will never come. `id` (32 hex digits) is that of this report, however often it is sent.
 
-    `name` is empty when `count` files are meant or the file's name is none that may be told. `bytes` is
-    what is known of their size.
+    `name` is empty for several files and when it must not be told; `bytes` is what is known of their size.
     """
 
     id: str
@@ -210,13 +209,13 @@ def encode(message: Request | Reply) -> bytes:
     match message:
         case Offer():
             modified = message.modified.astimezone(UTC).strftime(_TIME_FORMAT)
-            return b"OFFER " + _encode_json({**asdict(message), "modified": modified})
+            return b"OFFER " + _JSON({**asdict(message), "modified": modified}).encode()
         case Data(content):
             if not 0 < len(content) <= MAX_DATA:
                 raise TransferError(f"{len(content)} bytes of data")
             return b"DATA " + content
         case Lost():
-            return b"LOST " + _encode_json(asdict(message))
+            return b"LOST " + _JSON(asdict(message)).encode()
         case At(offset):
             return b"AT %d" % offset
         case Stored(sha256):
@@ -260,10 +259,6 @@ def parse_reply(message: bytes) -> Reply:
 _Message = TypeVar("_Message", Offer, Lost)
 
 
-def _encode_json(document: dict[str, Any]) -> bytes:
-    return json.dumps(document, separators=(",", ":")).encode()
-
-
 def _parse_json(text: bytes, model: type[_Message]) -> dict[str, Any]:
     """An object with exactly the fields of `model`, each once; values are checked by the model."""
     if len(text) > MAX_JSON:
@@ -287,10 +282,10 @@ def _parse_time(value: object) -> datetime:
 
 
 def _check_origin(namespace: object, pod: object, uid: object, container: object) -> None:
-    _check_text("namespace", namespace, _NAMESPACE)
+    _check_text("namespace", namespace, _LABEL)
     _check_text("pod", pod, _POD)
     _check_text("uid", uid, _UID)
-    _check_text("container", container, _CONTAINER)
+    _check_text("container", container, _LABEL)
 
 
 def _check_text(field: str, value: object, form: re.Pattern[str]) -> None:
