@@ -10,11 +10,9 @@ import re
 from collections.abc import Sequence
 from datetime import UTC, date, datetime
 
-import orjson
-
 from decnet_events.rfc5424 import MAX_PARAMS
 from decnet_intel.repository.entries import NULL, SECRET, Entry, Source, entry_of, escaped, source_of
-from decnet_intel.service.lines import MAX_CLOCK_ERROR, LineReader, address, port
+from decnet_intel.service.lines import MAX_CLOCK_ERROR, LineReader, address, dumps, port
 
 _PRINTED = r"[!-\[\]-~]"  # PRINTUSASCII but the backslash, which COPY would want escaped
 _MINUTE = r"\d{4}-\d\d-\d\dT\d\d:\d\d"
@@ -72,7 +70,7 @@ class FastReader:
         at = text.find(' offset="')
         source = self._sources.get(text[:at])
         found = _REST.fullmatch(text, at) if source is not None else None
-        if source is None or found is None or "\0" in text:
+        if source is None or found is None or "\n" in text or "\0" in text:
             return None
         offset, written, zone, cut, priority, minute, second, host, kind, params, message = found.groups()
         severity = _SEVERITIES.get(priority)
@@ -95,7 +93,7 @@ class FastReader:
             number = port(fields.get("src_port"))
             if number is not None:
                 src_port = number
-        json = orjson.dumps(fields).decode()
+        json = dumps(fields)
         if "\\" in json:
             json = json.replace("\\", "\\\\")
         message = escaped(message.removeprefix("\ufeff")) if message else ""

@@ -5,9 +5,9 @@ from __future__ import annotations
 
 import functools
 import ipaddress
+from collections.abc import Mapping
 from datetime import datetime, timedelta
-
-import orjson
+from json.encoder import encode_basestring as _quoted
 
 from decnet_events.envelope import MalformedEnvelopeError, parse_envelope, parse_time
 from decnet_events.rfc5424 import Line, MalformedLineError, parse_line
@@ -130,7 +130,7 @@ def _readable(line: Line, written_at: datetime) -> _Told:
         line.hostname,
         address(source) if source else None,
         port(fields.get("src_port")),
-        _dumps(fields),
+        dumps(fields),
         line.message,
         None,
         occurred_at,
@@ -147,7 +147,7 @@ def without_content(entry: Entry) -> Entry:
     values = line_values(entry)
     told = values["raw"]
     if told is None:
-        told = orjson.dumps({name: values[name] for name in _WRITTEN_BY_THE_LINE}).decode()
+        told = dumps({name: values[name] or "" for name in _WRITTEN_BY_THE_LINE})
     row = Row(
         source.file.node, source.namespace, source.decky, source.file.pod_uid, source.file.container,
         source.file.generation, byte_offset,
@@ -161,5 +161,6 @@ def without_content(entry: Entry) -> Entry:
 _WRITTEN_BY_THE_LINE = ("event_id", "hostname", "fields", "message")
 
 
-def _dumps(fields: dict[str, str]) -> str:
-    return orjson.dumps(fields).decode()
+def dumps(fields: Mapping[str, str]) -> str:
+    """`fields` as a JSON object; json's own encoder takes twice as long."""
+    return "{" + ",".join([f"{_quoted(name)}:{_quoted(value)}" for name, value in fields.items()]) + "}"

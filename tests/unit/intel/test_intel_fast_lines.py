@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import dataclasses
 import datetime as dt
+import json
 from typing import Any
 
-import orjson
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -15,7 +15,7 @@ from decnet_events.envelope import Envelope, cut_line, format_envelope, printabl
 from decnet_events.rfc5424 import Line, format_line, format_timestamp
 from decnet_intel.repository.entries import Entry, entry_of, line_values
 from decnet_intel.service.fast_lines import FastReader
-from decnet_intel.service.lines import LineReader
+from decnet_intel.service.lines import LineReader, dumps
 
 NOW = dt.datetime(2026, 5, 4, 12, 0, 0, tzinfo=dt.UTC)
 
@@ -96,7 +96,7 @@ def _frames(draw: st.DrawFn) -> bytes:
 def plain(entry: Entry) -> tuple[Any, ...]:
     """What is in `entry`, to be compared; JSON is compared by what it says."""
     values = dict(line_values(entry))
-    values["fields"] = orjson.loads(values["fields"] or "")
+    values["fields"] = json.loads(values["fields"] or "")
     return (dataclasses.astuple(entry[0]), *entry[1:-1], values)
 
 
@@ -146,6 +146,11 @@ def test_the_lines_of_our_services_are_taken_quickly(line: Line) -> None:
     assert quick is not None
     assert plain(quick) == plain(first)
     assert quick[0] is first[0]
+
+
+@given(st.dictionaries(st.text(max_size=5), st.text(st.characters(exclude_categories=["Cs"]), max_size=20)))
+def test_fields_are_json(fields: dict[str, str]) -> None:
+    assert dumps(fields) == json.dumps(fields, ensure_ascii=False, separators=(",", ":"))
 
 
 def test_what_is_remembered_is_bounded() -> None:
