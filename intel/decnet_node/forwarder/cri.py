@@ -157,7 +157,7 @@ class Joiner:
         content, cut = cut_line(record, self._max_line)
         time = gen.encode()
         if gen.startswith("raw-"):
-            found = _ANY_TIME.search(content)
+            found = _ANY_TIME.search(record)
             time = found[1] if found is not None else _NO_TIME
         return Line(gen, offset, time, b"stdout", cut, printable(content))
 

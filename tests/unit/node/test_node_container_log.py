@@ -17,7 +17,7 @@ from decnet_node.forwarder import container as container_module
 from decnet_node.forwarder.container import ContainerLog
 from decnet_node.forwarder.files import Container, LogName, parse_log_name, parse_pod_directory
 from decnet_node.forwarder.state import FileKey, Recalled
-from decnet_node.forwarder.suppression import Rules
+from decnet_node.forwarder.suppression import Rules, Suppressor
 
 _CLOCK = itertools.count()
 
@@ -40,18 +40,26 @@ def _age(path: Path) -> None:
 class Reader:
     """A ContainerLog whose lines and commits are collected."""
 
-    def __init__(self, directory: Path, positions: dict[str, int] | None = None) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        positions: dict[str, int] | None = None,
+        *,
+        rules: Rules = Rules(),  # noqa: B008 - frozen
+        marks: dict[str, list[int]] | None = None,
+    ) -> None:
         self.log = ContainerLog(
             Container("ns", "web", "uid-1", "ssh"),
             directory,
             "node",
             1000,
-            Rules(),
-            Recalled(positions or {}, {}),
+            rules,
+            Recalled(positions or {}, marks or {}),
         )
         self.lines: list[str] = []
         self.keys: list[tuple[str, str, str, int]] = []
         self.cut: list[bool] = []
+        self.times: list[str] = []
         self.commits: dict[FileKey, int] = {}
 
     def read(self, patience: float = 0.0) -> list[str]:
@@ -66,6 +74,7 @@ class Reader:
                     fresh.append(envelope.line)
                     self.keys.append(envelope.key)
                     self.cut.append(envelope.cut)
+                    self.times.append(envelope.time)
                 self.commits |= batch.commits
             if time.monotonic() >= deadline:
                 self.lines += fresh
@@ -294,3 +303,59 @@ def test_names() -> None:
     assert parse_pod_directory("decnet_web_1_1234") is None
     names = ["1.log", "0.log", "0.log.20250102-000000", "0.log.20250101-000000.gz"]
     assert sorted(names, key=lambda name: parse_log_name(name).order) == names[::-1]  # type: ignore[union-attr]
+
+
+def test_blocks_of_nul_are_kept_as_lines_with_the_same_time_again(live: Path) -> None:
+    live.write_bytes(bytes(4096) + _record("a").encode() + _record("b").encode() + bytes(100) + b"\n")
+    _write(live.parent / "1.log", "c")
+    first, second = Reader(live.parent), Reader(live.parent)
+    for reader in (first, second):
+        reader.read(1)
+        assert [line[-5:] for line in reader.lines] == ["0\\x00", "b", "0\\x00", "c"]
+        assert reader.cut == [True, False, False, False]
+    assert (first.keys, first.times) == (second.keys, second.times)
+    assert first.times[0].startswith("2025-01-01T")  # that of the record behind the block
+
+
+def _event(number: int) -> str:
+    return f'<134>1 - web01 ssh - connect [relay@55555 src_ip="10.0.0.1" src_port="{number}"]'
+
+
+def test_a_count_is_reported_once_its_mark_is_kept(live: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(Suppressor, "patience", 0.0)
+    reader = Reader(live.parent, rules=Rules(frozenset({"connect"}), 5))
+    _write(live, *(_event(number) for number in range(5)))
+    assert reader.read() == [_event(0)]
+    assert list(reader.positions.values()) == [0]  # the window has to be seen as a whole again
+    (mark,) = reader.log.overdue().items()
+    assert mark[1] == live.stat().st_size
+    _write(live, "later")
+    assert reader.read() == []  # nothing until the mark is kept
+    reader.log.settle(durable=False)
+    assert reader.read() == ["later"]
+    again = Reader(live.parent, rules=Rules(frozenset({"connect"}), 5), marks={mark[0].gen: [mark[1]]})
+    lines = again.read()
+    assert (lines[0], lines[-1]) == (_event(0), "later")
+    assert 'count="4"' in lines[1]
+    assert list(again.positions.values()) == [live.stat().st_size]
+
+
+def test_a_container_that_is_gone_is_done_when_its_counts_are_reported(tmp_path: Path) -> None:
+    directory = tmp_path / "ssh"
+    directory.mkdir()
+    reader = Reader(directory, rules=Rules(frozenset({"connect"}), 5))
+    _write(directory / "0.log", _event(1), _event(2))
+    assert reader.read() == [_event(1)]
+    shutil.rmtree(directory)
+    assert reader.read(0.7) == []
+    monotonic_end = time.monotonic() + 15
+    while not (marks := reader.log.overdue()):
+        assert not reader.log.done
+        assert time.monotonic() < monotonic_end
+        reader.read(0.2)
+    assert len(marks) == 1
+    reader.log.settle(durable=True)
+    (report,) = reader.read()
+    assert 'count="1"' in report
+    reader.read(0.1)
+    assert not reader.log.overdue()
