@@ -22,11 +22,11 @@
 
 enum {
   SIZE_MAX_BYTES = 100 * 1024 * 1024,
-  STEP = 1024 * 1024,        /* copied before the sessions have their turn again */
-  FILES_BURST = 200,         /* captured at once, and then */
-  FILES_RATE = 20,           /* a second */
-  BYTES_BURST = 256 * 1024 * 1024,
-  BYTES_RATE = 8 * 1024 * 1024,
+  STEP = 1024 * 1024,        /* read before the sessions have their turn again */
+  FILES_BURST = 1000,        /* captured at once, and then */
+  FILES_RATE = 50,           /* a second */
+  BYTES_BURST = 512 * 1024 * 1024,
+  BYTES_RATE = 16 * 1024 * 1024,
 };
 
 /* The file that is being copied. */
@@ -37,6 +37,7 @@ static struct {
   struct origin origin;
   SHA256_CTX digest;
   size_t size;
+  bool copying; /* it has been read once, and its content is new */
   bool cut, stored_whole;
   char name[SPOOL_NAME_MAX];
 } job = {.from = -1};
@@ -74,63 +75,73 @@ static bool start_job(void) {
     return false;
   }
   job.origin = owner_of(job.status.st_uid, job.file.when);
-  name_job();
-  job.to = spool_begin(job.name);
+  job.copying = job.cut = false;
+  job.to = -1;
   job.size = 0;
-  job.cut = false;
-  job.stored_whole = job.to >= 0;
   SHA256_Init(&job.digest);
   return true;
 }
 
-static void keep_or_discard(bool keep) {
-  if (job.to < 0) return;
-  if (keep)
-    job.stored_whole = spool_finish(job.to, job.name);
-  else
-    spool_discard(job.to, job.name);
-  job.to = -1;
+/* It is new. The digest is made again, of what is copied: somebody may write to the file meanwhile. */
+static bool start_copy(void) {
+  if (lseek(job.from, 0, SEEK_SET) != 0) return false;
+  name_job();
+  job.to = spool_begin(job.name);
+  job.stored_whole = job.to >= 0;
+  job.copying = true;
+  job.cut = false;
+  job.size = 0;
+  SHA256_Init(&job.digest);
+  return true;
 }
 
-static void finish_job(void) {
-  unsigned char sha256[SHA256_SIZE];
-  char text[2 * SHA256_SIZE + 1];
-  bool same_path;
-  SHA256_Final(sha256, &job.digest);
-  const char *known = seen_content(sha256, job.file.path, &same_path);
-  keep_or_discard(known == NULL && job.stored_whole && job.size > 0);
-  if (job.size > 0 && !(known != NULL && same_path)) {
-    for (int i = 0; i < SHA256_SIZE; i++) snprintf(text + 2 * i, 3, "%02x", sha256[i]);
-    const char *stored_as = known != NULL ? known : job.stored_whole ? job.name : "";
-    struct captured captured = {job.file.path, stored_as,          text,
-                                job.size,      job.cut,            job.status.st_uid,
-                                job.status.st_mode};
-    report_captured(job.origin, &captured);
-    if (stored_as[0] != '\0') {
-      char name[SPOOL_NAME_MAX]; /* `known` lies in what is about to be overwritten */
-      snprintf(name, sizeof name, "%s", stored_as);
-      seen_remember(sha256, job.file.path, name);
-    } else {
-      report_dropped(job.origin, "disk", job.size, job.name);
-    }
-  }
+static void end_job(void) {
+  if (job.to >= 0 && job.stored_whole && job.size > 0)
+    job.stored_whole = spool_finish(job.to, job.name);
+  else if (job.to >= 0)
+    spool_discard(job.to, job.name);
   close(job.from);
   job.from = -1;
   files_left--;
 }
 
-static void copy_some(void) {
+static void report_job(const unsigned char sha256[SHA256_SIZE], const char *known) {
+  char text[2 * SHA256_SIZE + 1], name[SPOOL_NAME_MAX] = "";
+  if (known != NULL || job.stored_whole) snprintf(name, sizeof name, "%s", known != NULL ? known : job.name);
+  for (int i = 0; i < SHA256_SIZE; i++) snprintf(text + 2 * i, 3, "%02x", sha256[i]);
+  struct captured captured = {job.file.path, name, text, job.size, job.cut, job.status.st_uid, job.status.st_mode};
+  report_captured(job.origin, &captured);
+  if (name[0] != '\0')
+    seen_remember(sha256, job.file.path, name);
+  else
+    report_dropped(job.origin, "disk", job.size, job.name);
+}
+
+/* Everything has been read, for the first time or for the copy. */
+static void read_whole(void) {
+  unsigned char sha256[SHA256_SIZE];
+  bool same_path;
+  SHA256_Final(sha256, &job.digest);
+  const char *known = seen_content(sha256, job.file.path, &same_path);
+  if (!job.copying && job.size > 0 && known == NULL && start_copy()) return;
+  bool copied = job.copying;
+  end_job();
+  if (job.size > 0 && (copied || (known != NULL && !same_path))) report_job(sha256, copied ? NULL : known);
+}
+
+static void read_some(void) {
   static unsigned char bytes[64 * 1024];
-  for (size_t step = 0; step < STEP;) {
+  for (size_t step = 0; step < STEP && job.from >= 0;) {
     size_t room = SIZE_MAX_BYTES - job.size < sizeof bytes ? SIZE_MAX_BYTES - job.size : sizeof bytes;
     ssize_t size = read(job.from, bytes, room == 0 ? 1 : room);
     if (size > 0 && room == 0) job.cut = true;
     if (size <= 0 || room == 0) {
-      finish_job();
-      return;
+      read_whole();
+      continue;
     }
     SHA256_Update(&job.digest, bytes, (size_t)size);
-    if (job.stored_whole && spool_append(job.to, SPOOL_FILES, bytes, (size_t)size) != (size_t)size) {
+    if (job.to >= 0 && job.stored_whole &&
+        spool_append(job.to, SPOOL_FILES, bytes, (size_t)size) != (size_t)size) {
       job.stored_whole = false;
       spool_check();
     }
@@ -160,7 +171,7 @@ int capture_tick(void) {
     job.file.path = path;
     start_job();
   }
-  if (job.from >= 0) copy_some();
+  if (job.from >= 0) read_some();
   if (job.from >= 0) return 0;
   watcher_catch_up();
   if (queue_is_empty()) return -1;

@@ -4,7 +4,7 @@
 
 #include <stdbool.h>
 
-enum { QUEUE_LENGTH = 512 };
+enum { QUEUE_LENGTH = 1024 };
 
 struct waiting {
   char *path;

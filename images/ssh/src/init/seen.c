@@ -38,6 +38,7 @@ const char *seen_content(const unsigned char sha256[SHA256_SIZE], const char *pa
 
 void seen_remember(const unsigned char sha256[SHA256_SIZE], const char *path, const char *stored_as) {
   struct entry *entry = &entries[next++ % KEPT];
+  next %= KEPT;
   memcpy(entry->sha256, sha256, SHA256_SIZE);
   entry->path = digest(path);
   entry->when = logins_clock();
