@@ -9,7 +9,7 @@ WORK ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/decnet
 PYTHON := .venv/bin/python
 export PATH := $(CURDIR)/.venv/bin:$(WORK)/bin:$(PATH):/usr/local/go/bin
 
-.PHONY: help up down demo bench check check-fast test images lock generate
+.PHONY: help up down demo bench bench-pipe fuzz check check-fast test images lock generate
 
 help: ## show this
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  make %-11s %s\n", $$1, $$2 }' $(MAKEFILE_LIST)
@@ -32,6 +32,12 @@ check: ## every check that needs no cluster and no docker
 
 bench: ## how long from kubectl apply to an answer on the LAN, for 20 deckies
 	@PYTHONPATH=tests $(PYTHON) tests/bench/time_to_answer.py
+
+bench-pipe: ## lines a second into Postgres, beside rsyslog and a bare COPY
+	@PYTHONPATH=tests $(PYTHON) -m bench.pipe
+
+fuzz: ## a minute of made-up bytes for the parsers of the wire
+	@mkdir -p build/fuzz && $(PYTHON) tests/fuzz/fuzz_wire.py -max_total_time=60 build/fuzz tests/fuzz/corpus
 
 check-fast: ## the part of it that a commit waits for
 	@tests/check.sh fast

@@ -26,6 +26,10 @@ needed=()
 [ -x /usr/lib/postgresql/15/bin/initdb ] || needed+=(postgresql-15)
 command -v shellcheck >/dev/null || needed+=(shellcheck)
 [ -x /usr/bin/chromium ] || needed+=(chromium)
+[ -x /usr/bin/faketime ] || needed+=(faketime)
+for module in lmnsd_ossl lmnsd_gtls omrelp; do
+  compgen -G "/usr/lib/*/rsyslog/$module.so" >/dev/null || needed+=(rsyslog rsyslog-openssl rsyslog-gnutls rsyslog-relp)
+done
 if [ ${#needed[@]} -gt 0 ]; then
   step "Installing Debian packages that only the tests need: ${needed[*]}"
   export DEBIAN_FRONTEND=noninteractive
@@ -41,7 +45,9 @@ trap remove EXIT
 trap 'exit 130' INT TERM
 charts/install.sh up
 step "Integration tests"
-pytest -q tests/integration
+pytest -q tests/integration tests/fuzz
+step "The pipe under faults, beside rsyslog"
+pytest -q -s tests/torture
 step "End-to-end tests in cluster $CLUSTER_NAME"
 # shellcheck disable=SC2086  # TESTS is a list of words
 pytest -q tests/e2e ${TESTS:-}
