@@ -41,6 +41,8 @@ charts/install.sh venv
 
 step "Checks and unit tests"
 tests/check.sh
+step "Building an S3 server for the tests of artifacts"
+logged versitygw go build -C tests/tools/versitygw -o "$WORK/bin/versitygw" github.com/versity/versitygw/cmd/versitygw
 trap remove EXIT
 trap 'exit 130' INT TERM
 charts/install.sh up

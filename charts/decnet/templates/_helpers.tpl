@@ -154,3 +154,15 @@ imagePullSecrets:
   persistentVolumeClaim: {claimName: decnet-artifacts}
   {{- end }}
 {{- end -}}
+
+{{/* The node of the store, for those that share its volume, when only one node can have it. */}}
+{{- define "decnet.besideArtifacts" -}}
+{{- if and (not .Values.artifacts.s3.endpoint) (or .Values.artifacts.hostPath (not (has "ReadWriteMany" .Values.artifacts.accessModes))) }}
+affinity:
+  podAffinity:
+    requiredDuringSchedulingIgnoredDuringExecution:
+      - topologyKey: kubernetes.io/hostname
+        labelSelector:
+          matchLabels: {{ include "decnet.selector" (list . "artifacts") | nindent 12 }}
+{{- end }}
+{{- end -}}
