@@ -172,9 +172,8 @@ static int drain(struct stream *stream) {
   ssize_t size = 1;
   while (frames < FRAMES_AT_ONCE && stream->allowance > -ALLOWANCE_MAX && size > 0) {
     size = readv(stream->socket, parts, 2);
-    if (size < (ssize_t)sizeof frame) continue;
-    take_frame(stream, &frame, bytes, (size_t)size - sizeof frame);
-    frames++;
+    if (size > 0) frames++;
+    if (size >= (ssize_t)sizeof frame) take_frame(stream, &frame, bytes, (size_t)size - sizeof frame);
   }
   recording_flush();
   stream->drained_at = logins_clock();
