@@ -56,6 +56,8 @@ def _bounds(ours: Sequence[Run]) -> str:
     spent = {part: _median(run.cpu_per_line[part] for run in ours) for part in ours[0].cpu_per_line}
     cores = len(os.sched_getaffinity(0))
     slowest = max(spent, key=lambda part: spent[part])
+    if not all(spent.values()):  # less than the 10 ms in which the kernel counts
+        return "ours: too short a run to say what its CPU time would allow"
     return (
         f"ours: {sum(spent.values()):.1f} µs of CPU a line allow {cores * 1e6 / sum(spent.values()):,.0f} lines/s"
         f" on {cores} cores; {slowest} alone, on one core, {1e6 / spent[slowest]:,.0f}"
