@@ -55,6 +55,7 @@ def _listener(ground: Ground, n: int, port: int, url: str) -> Daemon:
         "DECNET_LISTENER_PORT": str(port),
         "DECNET_LISTENER_STATUS_HOST": "127.0.0.1",
         "DECNET_LISTENER_STATUS_PORT": str(free_port()),
+        "DECNET_ARTIFACTS_DIR": str(ground.folder / f"artifacts-{n}"),
         "DECNET_LISTENER_TLS_CERT": str(tls / "tls.crt"),
         "DECNET_LISTENER_TLS_KEY": str(tls / "tls.key"),
         "DECNET_LISTENER_TLS_CA": str(tls / "ca.crt"),

@@ -96,11 +96,13 @@ async def write(
     offsets = _furthest(entries)
     await connection.execute(_LOCK_NODES, [[file.node for file in offsets]])
     claims = await _claim(connection, offsets)
-    fresh, texts, doubtful = _divide(entries, filing, {} if careful else claims, claims)
+    before, fresh, texts, after = _divide(entries, filing, {} if careful else claims, claims)
+    if before:
+        fresh = [*await _insert_missing(connection, before, filing, claims), *fresh]
     if texts:
         await _copy(connection, _COPY, "".join(texts))
-    if doubtful:
-        fresh = [*fresh, *await _insert_missing(connection, doubtful, filing, claims)]
+    if after:
+        fresh = [*fresh, *await _insert_missing(connection, after, filing, claims)]
     if fresh:
         await running_counts.add(connection, fresh, {day: filed.day for day, filed in filing.items()})
         await connection.execute(f"notify {CHANNEL}")
@@ -137,33 +139,47 @@ async def _claim(connection: Connection, offsets: Mapping[File, int]) -> dict[Fi
 
 def _divide(
     entries: Sequence[Entry], filing: Filing, trusted: Mapping[File, Claim], claims: Mapping[File, Claim]
-) -> tuple[Sequence[Entry], list[str], list[Entry]]:
-    """Entries that are new, their texts for COPY, and entries that may be there already.
+) -> tuple[list[Entry], Sequence[Entry], list[str], list[Entry]]:
+    """Entries that may be there already, those that are new, their texts for COPY, and more of the first sort.
 
-    New is what lies beyond the stored offset of a `trusted` file and beyond all before it in `entries`.
+    New is what lies beyond the stored offset of a `trusted` file and beyond all before it in `entries`. To be
+    written in this order, in which each container's lines keep theirs: once one that may be there follows
+    a new one (a line of several records that ends after a later one), so does the rest of its container.
     """
+    before: list[Entry] = []
     fresh: list[Entry] = []
     texts: list[str] = []
-    doubtful: list[Entry] = []
+    after: list[Entry] = []
     reached = {file: claim.stored for file, claim in trusted.items()}
+    copied: set[tuple[str, ...]] = set()
+    staged: set[tuple[str, ...]] = set()
     source: Source | None = None
     day: date | None = None
+    container: tuple[str, ...] = ()
+    began = 0
     head = ""
     high = 0
     for entry in entries:
         if entry[0] is not source or entry[1] is not day:
             if source is not None:
                 reached[source.file] = high
+            if len(fresh) > began:
+                copied.add(container)
             source, day = entry[0], entry[1]
-            high = reached.get(source.file, _NEVER)
+            container, began = source.file[:3], len(fresh)
+            high = _NEVER if container in staged else reached.get(source.file, _NEVER)
             head = file_text(source, filing[day].day, claims[source.file].id)
         if entry[2] > high:
             high = entry[2]
             fresh.append(entry)
             texts.append(head + entry[-1])
+        elif container not in staged and container not in copied and len(fresh) == began:
+            before.append(entry)
         else:
-            doubtful.append(entry)
-    return fresh, texts, doubtful
+            high = _NEVER
+            staged.add(container)
+            after.append(entry)
+    return before, fresh, texts, after
 
 
 _NEVER = 1 << 63

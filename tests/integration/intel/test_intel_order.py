@@ -1,4 +1,4 @@
-"""Two listeners have lines of one node at once, as after a reconnection: readers still get them in order."""
+"""Readers get a container's lines in order, also when two listeners have some, or lines begin before others."""
 
 from __future__ import annotations
 
@@ -60,3 +60,23 @@ async def test_a_transaction_that_had_to_wait_is_not_older_than_the_one_it_waite
         await asyncio.gather(resent, late)
     found = rows(postgres_url, "select service, byte_offset from events where service = 'c' order by xid, id")
     assert [row["byte_offset"] for row in found] == [0, 1]
+
+
+async def test_lines_that_end_after_later_ones_keep_their_place(postgres_url: str) -> None:
+    sent = [
+        line("a", 0),
+        line("b", 0),
+        line("a", 50),
+        line("a", 20),
+        line("b", 9),
+        line("a", 70),
+        line("a", 60),
+    ]
+    async with listener(postgres_url) as connection:
+        await partitions.create(connection, TODAY)
+        await write(connection, line("a", 0), line("b", 0))
+        await write(connection, *sent)
+        await write(connection, *sent, line("a", 80))
+    found = rows(postgres_url, "select service, byte_offset from events order by xid, id")
+    assert [row["byte_offset"] for row in found if row["service"] == "a"] == [0, 50, 20, 70, 60, 80]
+    assert [row["byte_offset"] for row in found if row["service"] == "b"] == [0, 9]
