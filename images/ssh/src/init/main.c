@@ -185,9 +185,9 @@ static void flush(void) {
 
 static void round_of_events(int timeout) {
   struct epoll_event events[EVENTS];
+  flush(); /* what was said since the last round, by a tick for one: nothing else may happen for long */
   int count = epoll_wait(epoll, events, EVENTS, timeout);
   for (int i = 0; i < count; i++) take(events[i].data.ptr);
-  flush();
 }
 
 static int sooner(int one, int other) { return one < 0 ? other : other < 0 || one < other ? one : other; }
