@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from contextlib import closing
 from typing import Any
 
 import httpx
@@ -31,5 +32,5 @@ def decky() -> Iterator[dict[str, Any]]:
 
 @pytest.fixture(scope="session")
 def api() -> Iterator[httpx.Client]:
-    with login() as client:
+    with closing(login()) as client:
         yield client

@@ -31,7 +31,8 @@ def test_an_uploaded_file_is_what_is_downloaded(
     content = api.get(f"{path}/content")
     assert hashlib.sha256(content.content).hexdigest() == sha256
     assert content.headers["content-disposition"].startswith("attachment")
-    [event] = events(decky["name"], f"event_id = 'file_captured' and fields->>'sha256' = '{sha256}'")
+    captured = f"event_id = 'file_captured' and fields->>'sha256' = '{sha256}'"
+    [event] = wait_for("its event", lambda: events(decky["name"], captured))
     assert event["fields"]["path"] == "/tmp/.x"
     assert event["src_ip"] == attacker.address
 

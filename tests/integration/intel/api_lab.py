@@ -97,16 +97,16 @@ _offset = iter(range(1, 1_000_000))
 
 def row(
     message: str = "", event_id: str = "connect", *, decky: str = "web-front", service: str = "ssh",
-    at: dt.datetime | None = None, **fields: str,
+    node: str = "node-1", at: dt.datetime | None = None, **fields: str,
 ) -> Row:  # fmt: skip
     """A row as the listener would make it."""
     when = at or dt.datetime.now(dt.UTC)
     line = format_line(Line("web01", service, event_id, fields, message, when))
     it = Envelope(
         "decnet", decky, f"uid-{decky}", service, "gen", next(_offset), format_timestamp(when), "stdout",
-        False, "node-1", line,
+        False, node, line,
     )  # fmt: skip
-    return LineReader("node-1", "none", acknowledged=True).read(format_envelope(it), when)
+    return LineReader(node, "none", acknowledged=True).read(format_envelope(it), when)
 
 
 async def store(settings: ApiSettings, *rows: Row) -> None:

@@ -59,7 +59,7 @@ async def test_a_transaction_that_commits_late_is_not_skipped(api: Api) -> None:
             last = stream.last_id
             async with slow.transaction():
                 await late.save([entry_of(row("late"))])
-                await store(api.settings, row("early", decky="other", src_ip="10.0.0.1"))
+                await store(api.settings, row("early", node="other", src_ip="10.0.0.1"))
                 with pytest.raises(TimeoutError):
                     await stream.next(1.5)  # held back: "late" could still come before it
             assert [(await stream.next())["message"] for _ in range(2)] == ["late", "early"]
