@@ -26,7 +26,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     options = parse(arguments)
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that everything is taken away
     if options.plan:
-        for fault in schedule(options.seed, options.lines, options.faults):
+        for fault in schedule(options.seed, options.lines, options.faults, options.kinds):
             print(fault)
         return 0
     results = []

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from torture.database import SPOILING
+from torture.schedule import KINDS
 
 _DESCRIPTION = """\
 Numbered lines through the real pipe while everything in it dies.
@@ -55,6 +56,7 @@ class Options:
     report: Path | None = None
     keep: bool = False
     plan: bool = False
+    kinds: tuple[str, ...] = ()
     progress_seconds: float = 10.0
 
 
@@ -95,6 +97,12 @@ def parse(arguments: Sequence[str] | None = None) -> Options:
     )  # fmt: skip
     add("--report", type=Path, help="write what was found to this file, as JSON")
     add("--keep", action="store_true", help="keep the folder with the logs of the processes")
+    add(
+        "--kinds",
+        type=_kinds,
+        default=(),
+        help=f"only faults of these kinds, with commas: {', '.join(KINDS)}",
+    )
     add("--plan", action="store_true", help="print the faults and do nothing")
     return Options(**vars(parser.parse_args(arguments)))
 
@@ -107,6 +115,13 @@ def _count(least: int) -> type[int]:
         return number
 
     return count  # type: ignore[return-value]
+
+
+def _kinds(text: str) -> tuple[str, ...]:
+    kinds = tuple(part for part in text.split(",") if part)
+    if set(kinds) - set(KINDS):
+        raise argparse.ArgumentTypeError(f"some of {','.join(KINDS)}")
+    return kinds
 
 
 def _pipes(text: str) -> tuple[str, ...]:

@@ -91,7 +91,9 @@ def torture_rsyslog(name: str, options: Options, say: Callable[[str], None]) -> 
         ledger = Ledger()
         traffic = Traffic(ground, ledger, options.seed, options.lines, options.containers, options.rate)
         arrivals = Arrivals(received(ground), ledger)
-        injector = Injector(pipe, traffic, schedule(options.seed, options.lines, options.faults), say)
+        injector = Injector(
+            pipe, traffic, schedule(options.seed, options.lines, options.faults, options.kinds), say
+        )
 
         def wait(limit: int) -> None:
             began_to_wait = time.monotonic()

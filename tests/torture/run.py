@@ -112,7 +112,7 @@ def _run(ground: Ground, pipe: Pipe, options: Options, say: Callable[[str], None
     ledger = Ledger()
     traffic = Traffic(ground, ledger, options.seed, options.lines, options.containers, options.rate)
     reader = Reader(database, ledger)
-    plan = schedule(options.seed, options.lines, options.faults)
+    plan = schedule(options.seed, options.lines, options.faults, options.kinds)
     injector = Injector(pipe, traffic, plan, say)
     findings = Findings()
     try:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 NODES = 2
@@ -108,12 +108,15 @@ OF_ROOT = frozenset({"full_forwarder", "full_postgres", "vanish_node", "vanish_d
 """Kinds that need root: they mount a small disk, or end a connection without telling the peer."""
 
 
-def schedule(seed: int, lines: int, faults: int) -> list[Fault]:
-    """`faults` faults while `lines` lines are written; every kind comes once before any comes again."""
+def schedule(seed: int, lines: int, faults: int, only: Sequence[str] = ()) -> list[Fault]:
+    """`faults` faults while `lines` lines are written; every kind comes once before any comes again.
+
+    With `only`, of these kinds.
+    """
     dice = random.Random(f"faults {seed}")
     kinds: list[str] = []
     while len(kinds) < faults:
-        some = list(KINDS)
+        some = list(only or KINDS)
         dice.shuffle(some)
         kinds += some
     places = sorted(dice.randint(lines // 50, lines - lines // 20) for _ in range(faults))

@@ -20,7 +20,7 @@ class Spans:
     def __init__(self) -> None:
         self.position = 0
         self._open: dict[Hashable, int] = {}
-        self._closed: list[tuple[int, int]] = []  # by the end
+        self._closed: list[tuple[int, int]] = []
 
     def open(self, owner: Hashable, first: int) -> None:
         """One begins at `first`, unless the owner has one."""
@@ -40,9 +40,7 @@ class Spans:
         at = self.position
         if self._open:
             at = min(at, *self._open.values())
-        if self._closed:
-            for first, end in reversed(self._closed):
-                if first < at < end:
-                    at = first
-            self._closed = [span for span in self._closed if span[1] > at]
+        while around := [first for first, end in self._closed if first < at < end]:
+            at = min(around)  # which may lie in another one
+        self._closed = [span for span in self._closed if span[1] > at]
         return at
