@@ -22,7 +22,7 @@ from torture.traffic import Traffic
 
 _AT_ONCE = 4
 _TRAP_SECONDS = 15.0
-_SEEN_SECONDS = 90.0
+_SEEN_SECONDS = 60.0
 
 
 class Injector:
@@ -169,7 +169,7 @@ class Injector:
         log, sender = self._log(fault), self._pipe.senders[fault.target]
         with sender.busy:
             path: Path = self._traffic.do(lambda: log.rotate(compress=False))
-            last = len(log.account) - 1
+            last = log.account.surely_arriving()
             inode = path.stat().st_ino
             deadline = time.monotonic() + _SEEN_SECONDS
             while inode not in sender.open_inodes():
@@ -178,7 +178,7 @@ class Injector:
                 time.sleep(0.02)
             self._traffic.do(lambda: log.forget(path))
             path.unlink(missing_ok=True)
-            while log.account.highest <= last and time.monotonic() < deadline:
+            while log.account.highest < last and time.monotonic() < deadline:
                 time.sleep(0.05)
             time.sleep(_WITHHELD_SECONDS)
         return True

@@ -60,6 +60,13 @@ class Account:
             self.keys[len(self)] = line.key
         self.fingerprints.append(line.told.fingerprint())
 
+    def surely_arriving(self) -> int:
+        """The latest number, or one shortly before, that can be waited for: neither withheld nor only half written."""
+        number = len(self) - 4
+        while number >= 0 and number in self.keys:
+            number -= 1
+        return number
+
     def per_key(self) -> Counter[Key]:
         """How many lines that may be withheld were written under each key."""
         return Counter(self.keys.values())
