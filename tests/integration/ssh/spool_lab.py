@@ -27,7 +27,7 @@ def sha256(data: bytes) -> str:
 
 def spool(machine: Service) -> dict[str, bytes]:
     """Every finished file by name."""
-    command = ["docker", "exec", machine.name, "tar", "-C", SPOOL, "--exclude=.?*", "-cf", "-", "."]
+    command = ["docker", "exec", machine.name, "tar", "-C", SPOOL, "--exclude=./.?*", "-cf", "-", "."]
     # tar complains of files that are finished or made while it reads; what it has read is what counts
     done = subprocess.run(command, capture_output=True, check=False, timeout=60)
     with tarfile.open(fileobj=io.BytesIO(done.stdout)) as archive:
