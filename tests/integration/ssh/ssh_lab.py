@@ -61,13 +61,13 @@ class Terminal:
     ) -> None:
         assert self._process.stdin and self._process.stdout
         try:
-            self._process.stdin.write(b"\r~.")  # the client's escape: hang up
-            self._process.stdin.flush()
+            if self._process.poll() is None:
+                self._process.stdin.write(b"\r~.")  # the client's escape: hang up
+                self._process.stdin.close()
             self._process.wait(timeout=5)
         except (OSError, subprocess.TimeoutExpired):
             self._process.kill()
             self._process.wait()
-        self._process.stdin.close()
         self._process.stdout.close()
 
     def send(self, keys: str, pattern: str = r"[$#] $") -> str:
@@ -77,6 +77,15 @@ class Terminal:
         self._process.stdin.write(keys.encode())
         self._process.stdin.flush()
         return self.expect(pattern)
+
+    def leave(self, keys: str = "exit\r") -> str:
+        """Press `keys` and wait until the session has ended; returns what was shown."""
+        assert self._process.stdin and self._process.stdout
+        self._process.stdin.write(keys.encode())
+        self._process.stdin.close()
+        self.seen = self._process.stdout.read().decode(errors="replace")
+        self._process.wait(timeout=10)
+        return self.seen
 
     def expect(self, pattern: str, timeout: float = 10) -> str:
         """Read until `pattern` is in the output since the last keys."""

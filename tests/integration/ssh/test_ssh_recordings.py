@@ -30,7 +30,7 @@ def test_a_terminal_session(machine: Service, attacker: Attacker) -> None:
             ("echo 'ünï'\r", r"[$#] $"), ("su -\r", r"Password: $"), ("toor\r", r"# $"), ("exit\r", r"\$ $"),
         ):  # fmt: skip
             shown += terminal.send(keys, expected)
-        shown += terminal.send("exit 5\r", "logout\r\n")
+        shown += terminal.leave("exit 5\r")
     [recording] = recorded(machine, since)
     assert recording.header["terminal"] is True
     assert shown in recording.played("o").decode()

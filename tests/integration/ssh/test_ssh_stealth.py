@@ -114,6 +114,14 @@ def test_logs_are_alive(machine: Service, attacker: Attacker) -> None:
     assert re.search(r"web01 backup: done", printed)
 
 
+def test_only_root_sees_the_spool(machine: Service, attacker: Attacker) -> None:
+    printed = ssh(attacker, machine.address, "admin", "admin123", "ls -la /var/lib/systemd/coredump 2>&1")
+    assert "Permission denied" in printed
+    listed = as_root(machine, attacker, "ls -laR /var/lib/systemd; stat -c '%a %U' /var/lib/systemd/coredump")
+    assert "700 root" in listed
+    assert not WORDS.search(listed)
+
+
 def test_the_sources_stay_out_of_the_image() -> None:
     found = docker(
         "run", "--rm", "--entrypoint", "sh", image("ssh"), "-c", "ls /src; command -v gcc make; true"
