@@ -15,6 +15,9 @@ fi
 quoted() { printf "'%s'" "$(printf %s "$1" | sed "s/'/''/g")"; }
 name() { printf '"%s"' "$(printf %s "$1" | sed 's/"/""/g')"; }
 
+# After SIGKILL the server's lock file names process 1, which now is this shell: it is no other server.
+export PG_GRANDPARENT_PID=$$
+
 single() {  # SQL, one statement a line, with no server running
   postgres --single -j -D "$1" "$2" >/dev/null
 }
@@ -34,5 +37,6 @@ fi
 # Every time, because the Secret may be newer than the volume.
 printf 'ALTER ROLE %s PASSWORD %s;\n\n' "$(name "$POSTGRES_USER")" "$(quoted "$POSTGRES_PASSWORD")" | single "$PGDATA" postgres
 
+unset PG_GRANDPARENT_PID
 # shellcheck disable=SC2086  # one word an option
 exec postgres -D "$PGDATA" -c listen_addresses='*' ${POSTGRES_OPTIONS:-}
