@@ -36,12 +36,13 @@ enum {
   DRAIN_MAX = 256,       /* datagrams in one go, so that no sender starves the rest */
 };
 
-static int epoll, channel[2], syslog_socket, signals, files;
+static int epoll, channel[2], syslog_socket, signals, files = -1;
 static bool output_watched, stopping;
 static double restart_at; /* 0: sshd runs */
 static struct identity identity;
 
 static const double restart_delay = 1; /* seconds; a service manager waits too */
+static const double retry_delay = 60;
 
 static void watch(int descriptor, void *what, unsigned events) {
   struct epoll_event event = {.events = events, .data.ptr = what};
@@ -83,9 +84,11 @@ static void open_signals(void) {
   watch(signals, &signals, EPOLLIN);
 }
 
-static void open_files(void) {
-  spool_open();
-  recorder_open(epoll);
+/* A node grants only so many such descriptors: when all are taken, one may become free later. */
+static void watch_files(void) {
+  static double tried_at;
+  if (files >= 0 || (tried_at > 0 && logins_clock() < tried_at + retry_delay)) return;
+  tried_at = logins_clock();
   files = capture_open();
   if (files >= 0) watch(files, &files, EPOLLIN);
 }
@@ -221,9 +224,11 @@ int main(int argc, char **argv, char **env) {
   open_channel();
   open_syslog();
   open_signals();
-  open_files();
+  spool_open();
+  recorder_open(epoll);
   daemon_start(channel[1], identity.version);
   while (!stopping) {
+    watch_files();
     round_of_events(patience());
     if (restart_at > 0 && logins_clock() >= restart_at && !stopping) {
       restart_at = 0;

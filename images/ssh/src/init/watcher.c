@@ -23,6 +23,8 @@ static const double again_after = 2; /* seconds between two captures of one path
 static const double tell_again_after = 60;
 static const double settle = 0.5;    /* for files that were found, not reported: they may be written still */
 
+static const struct origin nobody = {"", "", ""};
+
 static int inotify = -1;
 static time_t all_seen_at; /* when the kernel's queue was last empty */
 static time_t behind_since; /* 0: nothing was missed */
@@ -31,7 +33,10 @@ static uint32_t moved_cookie;
 
 int watcher_open(void) {
   inotify = inotify_init1(IN_NONBLOCK | IN_CLOEXEC);
-  if (inotify >= 0) tree_open(inotify);
+  if (inotify >= 0)
+    tree_open(inotify);
+  else
+    report_dropped(nobody, "directories", 0, "");
   all_seen_at = time(NULL);
   return inotify;
 }
@@ -106,7 +111,6 @@ void watcher_take(void) {
 }
 
 void watcher_catch_up(void) {
-  static const struct origin nobody = {"", "", ""};
   static double told_at;
   if ((told_at == 0 || logins_clock() > told_at + tell_again_after) && tree_missed() > 0) {
     report_dropped(nobody, "directories", 0, "");
