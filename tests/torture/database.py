@@ -85,7 +85,7 @@ class Database:
             file.write(_CONFIGURATION)
         self._server.start()
         self._server.sql(f"create database {NAME}")
-        migrate(MigrateSettings(database_url=self._server.url(NAME)))  # type: ignore[arg-type]
+        migrate(MigrateSettings(database_url=self._server.url(NAME)))
         self._thread = threading.Thread(target=self._supervise, name="postgres", daemon=True)
         self._thread.start()
 
@@ -115,7 +115,7 @@ class Database:
         while True:
             try:
                 with self.connect() as connection:
-                    connection.execute(statement)  # type: ignore[call-overload]
+                    connection.execute(statement)
                     return
             except psycopg.OperationalError:
                 time.sleep(0.2)

@@ -146,7 +146,7 @@ class Injector:
 
     def _log(self, fault: Fault) -> CriLog:
         logs = self._traffic.by_node[fault.target]
-        return logs[fault.detail["container"] % len(logs)]
+        return logs[int(fault.detail["container"]) % len(logs)]
 
     def _rotate(self, fault: Fault) -> None:
         log = self._log(fault)

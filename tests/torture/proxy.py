@@ -39,6 +39,8 @@ class Network:
 
     def __init__(self) -> None:
         self.loop = asyncio.new_event_loop()
+        self.sockets: list[socket.socket] = []
+        """Those that listen."""
         self._thread = threading.Thread(target=self.loop.run_forever, name="proxies", daemon=True)
         self._thread.start()
 
@@ -59,6 +61,8 @@ class Network:
         self.loop.call_soon_threadsafe(self.loop.stop)
         self._thread.join(10)
         self.loop.close()
+        for listening in self.sockets:
+            listening.close()
 
 
 class _BrokenError(Exception):
@@ -74,6 +78,7 @@ class Proxy:
         self._network = network
         self._socket = socket.create_server(("127.0.0.1", 0), backlog=64)
         self._socket.setblocking(False)
+        network.sockets.append(self._socket)
         self.port = int(self._socket.getsockname()[1])
         self._open: dict[asyncio.Task[None], asyncio.Event] = {}
         self._accepting = asyncio.run_coroutine_threadsafe(self._accept(), network.loop)
