@@ -145,7 +145,7 @@ def test_a_connection_that_breaks(machine: Service, attacker: Attacker) -> None:
     since = machine.mark()
     attacker.do(
         "timeout", "-s", "KILL", "2", "sshpass", "-p", "toor", "ssh", *SSH_OPTIONS, f"root@{machine.address}",
-        "echo begun; sleep 60", check=False,
+        "echo begun; sleep 4", check=False,
     )  # fmt: skip
     attacker.do("pkill", "-9", "-x", "ssh", check=False)
     [closed] = machine.wait_for("session_closed", since, timeout=20)
