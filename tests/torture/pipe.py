@@ -15,7 +15,8 @@ from torture.disk import SmallDisk
 from torture.proxy import Network, Proxy
 from torture.schedule import LISTENERS, NODES
 
-_STATE_BYTES = 4 * 1024 * 1024
+_STATE_BYTES = 16 * 1024 * 1024
+"""SQLite lets its log grow to 4 MiB before it tidies up."""
 
 
 class Ground:
