@@ -63,26 +63,35 @@ def _lines(container: str, content: bytes) -> set[Place]:
 
 
 class Stored(NamedTuple):
-    """The rows of one pod: their places, each as often as it is there, and how many lines were only counted."""
+    """The rows of one pod: their places, each as often as it is there, and how many lines a place stands for."""
 
     places: list[Place]
-    withheld: int
+    stands_for: dict[Place, int]
 
 
 def stored(uid: str) -> Stored:
-    """What the database has of the pod. A report of withheld lines stands for the first of them."""
+    """What the database has of the pod. A report of withheld lines stands for all of them, at the first one's place."""
     rows = sql(
         "select service, generation, byte_offset, event_id, fields->>'count' as count from events"
         f" where pod_uid = {literal(uid)} and generation not like 'artifact:%' and generation not like 'lost:%'"
     )
-    places = [Place(row["service"], row["generation"], row["byte_offset"]) for row in rows]
-    return Stored(places, sum(int(row["count"]) - 1 for row in rows if row["event_id"] == "suppressed"))
+    found = Stored([], {})
+    for row in rows:
+        place = Place(row["service"], row["generation"], row["byte_offset"])
+        found.places.append(place)
+        found.stands_for[place] = int(row["count"]) if row["event_id"] == "suppressed" else 1
+    return found
 
 
 def difference(disk: set[Place], rows: Stored) -> str:
-    """What is not there once; empty when each line is, or is counted by a report."""
-    twice = len(rows.places) - len(set(rows.places))
-    invented = set(rows.places) - disk
-    missing = len(disk - set(rows.places)) - rows.withheld
-    found = {"there twice": twice, "not on the disk": len(invented), "missing": missing}
+    """What is not there once; empty when each line is, or is counted by a report.
+
+    Rows of files that kubelet has removed meanwhile cannot be compared, only be there once.
+    """
+    files = {(place.container, place.generation) for place in disk}
+    places = {place for place in rows.places if (place.container, place.generation) in files}
+    twice = len(rows.places) - len(rows.stands_for)
+    invented = len(places - disk)
+    missing = len(disk) - sum(rows.stands_for[place] for place in places)
+    found = {"there twice": twice, "not on the disk": invented, "missing": missing}
     return ", ".join(f"{count} {what}" for what, count in found.items() if count)

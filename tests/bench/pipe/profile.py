@@ -75,7 +75,7 @@ def _show_stacks(file: Path) -> None:
             continue
         stack, _, count = line.rpartition(" ")
         frames = stack.split(";")[1:]  # the first is the process
-        if not frames:
+        if not frames or not count.isdigit():  # py-spy breaks a line where it cannot read a name
             continue
         own[frames[-1]] += int(count)
         for frame in set(frames):
