@@ -63,7 +63,7 @@ def test_no_container_has_more_than_it_needs(production: tuple[Object, ...]) -> 
             assert context["capabilities"]["drop"] == ["ALL"], container["name"]
             if "add" in context["capabilities"]:
                 added[container["name"]] = context["capabilities"]["add"]
-    assert added == {"agent": ["NET_ADMIN"]}
+    assert added == {"agent": ["NET_ADMIN"], "collector": ["DAC_OVERRIDE"]}
 
 
 def test_tokens_go_only_to_those_who_ask_the_api_server(objects: tuple[Object, ...]) -> None:
