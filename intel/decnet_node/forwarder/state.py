@@ -2,8 +2,9 @@
 
 SQLite in WAL mode with synchronous=FULL: a commit that returned survives a power cut, one that did
 not leaves the commit before. Each row has a checksum of its own, because SQLite has none in its main file and a
-block that a power cut left half written must not pass for an offset. An older offset, or none, only
-means that lines are sent again, under the same keys.
+block that a power cut left half written must not pass for an offset. All of an older moment, or nothing, only
+means that lines are sent again, under the same keys; of what is lost only marks may be missed (see
+docs/architecture.md).
 """
 
 from __future__ import annotations
@@ -105,7 +106,7 @@ class OffsetStore:
                 raise sqlite3.DatabaseError(verdict)
             for table, also in _TABLES.items():
                 connection.execute(_SCHEMA.format(table=table, also=also))
-                self._drop_damaged(connection, table)
+                _check_rows(connection, table)
             connection.execute("PRAGMA user_version = 1")  # whether it can be written
         except BaseException:
             connection.close()
@@ -114,19 +115,6 @@ class OffsetStore:
 
     def _may_write(self) -> bool:
         return os.access(self._path, os.W_OK) and os.access(self._path.parent, os.W_OK)
-
-    def _drop_damaged(self, connection: sqlite3.Connection, table: str) -> None:
-        rows = connection.execute(
-            f"SELECT uid, container, generation, position, checksum FROM {table}"  # noqa: S608 - a constant
-        )
-        damaged = [row[:4] for row in rows.fetchall() if row[4] != _checksum(FileKey(*row[:3]), row[3])]
-        if damaged:
-            self.was_broken = True
-            log.error("%d damaged offsets in %s: their files are sent again", len(damaged), self._path)
-            connection.executemany(
-                f"DELETE FROM {table} WHERE (uid, container, generation, position) = (?, ?, ?, ?)",  # noqa: S608
-                damaged,
-            )
 
     def _set_aside(self, error: Exception) -> None:
         """Begin with no offsets: everything is sent again and the listener drops what it has."""
@@ -189,6 +177,19 @@ class OffsetStore:
         for connection in (self._reader, self._writer):
             if connection is not None:
                 connection.close()
+
+
+def _check_rows(connection: sqlite3.Connection, table: str) -> None:
+    """Raises sqlite3.DatabaseError when a row is damaged.
+
+    Then none is of use: a line may begin in one file and end in the next, so one file read again from
+    its beginning and the next one from where it was left would make one line of two.
+    """
+    rows = connection.execute(
+        f"SELECT uid, container, generation, position, checksum FROM {table}"  # noqa: S608 - a constant
+    )
+    if any(checksum != _checksum(FileKey(*key), position) for *key, position, checksum in rows):
+        raise sqlite3.DatabaseError(f"a damaged row of {table}")
 
 
 def _row(key: FileKey, position: int, now: float) -> tuple[str | int | float, ...]:

@@ -1,4 +1,4 @@
-"""The stored offsets after a power cut: whatever its files look like, no offset is too far."""
+"""The stored offsets after a power cut: whatever its files look like, they are those of one moment, or none."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import random
 import shutil
 import sqlite3
 from collections.abc import Callable, Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -19,6 +20,17 @@ _MARK = 1_000_003
 
 def _position(save: int, key: int) -> int:
     return save * 10_007 + key
+
+
+@cache
+def _moments() -> list[Recalled]:
+    """What was stored after each save, and before the first."""
+    moments = [Recalled({}, {})]
+    for save in range(1, _SAVES + 1):
+        some = {key.gen: _position(save, n) for n, key in enumerate(_KEYS) if (n + save) % 3}
+        before = moments[-1]
+        moments.append(Recalled({**before.positions, **some}, {**before.marks, _KEYS[save].gen: [_MARK]}))
+    return moments
 
 
 def _all(store: OffsetStore) -> Recalled:
@@ -53,14 +65,10 @@ def running(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return directory / "dead"
 
 
-def _assert_no_offset_is_too_far(directory: Path, damage: str) -> Recalled:
+def _assert_of_one_moment(directory: Path, damage: str) -> Recalled:
     store = OffsetStore(directory)
     found = _all(store)
-    for number, key in enumerate(_KEYS):
-        if key.gen in found.positions:
-            saved = [_position(save, number) for save in range(1, _SAVES + 1) if (number + save) % 3]
-            assert found.positions[key.gen] in saved, damage
-        assert found.marks.get(key.gen, [_MARK]) == [_MARK], damage
+    assert found in _moments(), damage
     store.save({_KEYS[0]: 10**9}, {})
     store.close()
     store = OffsetStore(directory)
@@ -87,13 +95,8 @@ def _points(size: int) -> Iterator[int]:
 
 def test_after_a_clean_copy_everything_is_there(running: Path, tmp_path: Path) -> None:
     shutil.copytree(running, tmp_path / "state")
-    found = _assert_no_offset_is_too_far(tmp_path / "state", "none")
-    newest = {
-        key.gen: max(_position(save, n) for save in range(1, _SAVES + 1) if (n + save) % 3)
-        for n, key in enumerate(_KEYS)
-    }
-    assert found.positions == newest
-    assert len(found.marks) == _SAVES
+    found = _assert_of_one_moment(tmp_path / "state", "none")
+    assert found == _moments()[-1]
 
 
 @pytest.mark.parametrize("name", ["offsets.db", "offsets.db-wal", "offsets.db-shm"])
@@ -102,7 +105,7 @@ def test_a_file_that_ends_anywhere(running: Path, tmp_path: Path, name: str) -> 
         state = _damaged(
             running, tmp_path / "state", name, lambda content, at=at: content.__delitem__(slice(at, None))
         )
-        _assert_no_offset_is_too_far(state, f"{name} ends at {at}")
+        _assert_of_one_moment(state, f"{name} ends at {at}")
 
 
 @pytest.mark.parametrize("name", ["offsets.db", "offsets.db-wal", "offsets.db-shm"])
@@ -120,17 +123,17 @@ def test_a_block_of_something_else(running: Path, tmp_path: Path, name: str, siz
             name,
             lambda content, at=start, block=block: content.__setitem__(slice(at, at + len(block)), block),
         )
-        _assert_no_offset_is_too_far(state, f"{size} bytes of {filling} at {start} of {name}")
+        _assert_of_one_moment(state, f"{size} bytes of {filling} at {start} of {name}")
 
 
 @pytest.mark.parametrize("lost", ["offsets.db", "offsets.db-wal", "offsets.db-shm"])
 def test_a_lost_or_empty_file(running: Path, tmp_path: Path, lost: str) -> None:
     state = _damaged(running, tmp_path / "state", lost, bytearray.clear)
-    _assert_no_offset_is_too_far(state, f"{lost} is empty")
+    _assert_of_one_moment(state, f"{lost} is empty")
     shutil.rmtree(state)
     shutil.copytree(running, state)
     (state / lost).unlink()
-    _assert_no_offset_is_too_far(state, f"{lost} is gone")
+    _assert_of_one_moment(state, f"{lost} is gone")
 
 
 def test_offsets_never_go_back_and_marks_go_when_passed(tmp_path: Path) -> None:
