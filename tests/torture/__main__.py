@@ -52,6 +52,9 @@ def _print(result: Result) -> None:
           f" {result.findings.withheld} withheld and counted")  # fmt: skip
     done = ", ".join(f"{kind} {count}" for kind, count in sorted(result.faults.items()))
     print(f"  {sum(result.faults.values())} faults: {done or 'none'}")
+    if result.findings.off_of:
+        print(f"  where state was damaged: {result.findings.off} of {result.findings.off_of} lines that may be withheld"
+              f" counted twice or not at all, {result.findings.pieces} second halves of lines")  # fmt: skip
     if result.left_out:
         print(f"  left out (nothing to do it to, no root, or nothing came by): {dict(result.left_out)}")
     for name, deaths in result.own_deaths.items():
@@ -83,6 +86,8 @@ def _report(options: Options, results: Sequence[Result]) -> dict[str, object]:
             {
                 "name": result.name, "lines": result.lines, "seconds": round(result.seconds, 1),
                 "rows": result.findings.rows, "withheld": result.findings.withheld,
+                "counted_wrongly_after_damage": result.findings.off, "of": result.findings.off_of,
+                "pieces_after_damage": result.findings.pieces,
                 "faults": dict(result.faults), "left_out": dict(result.left_out), "failed": result.failed,
                 "ended_by_themselves": result.own_deaths,
                 "wrong": dict(result.findings.counts), "examples": dict(result.findings.examples),

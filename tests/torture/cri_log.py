@@ -11,13 +11,14 @@ import random
 import shutil
 import time
 from collections import deque
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 
 from torture.clock import Clock
-from torture.ledger import Account
-from torture.lines import Source, Written
+from torture.ledger import REST_LENGTH, Account
+from torture.lines import Source, Written, as_text
 
 RUNTIME_PIECE = 16 * 1024
 """Content bytes of one record: containerd splits there."""
@@ -28,30 +29,47 @@ _KEPT_SECONDS = 30.0
 
 
 @dataclass
-class _Rotated:
-    """A file that is not written any more, and the number of the last line in it."""
+class Rotated:
+    """A file that is not written any more.
+
+    `last` is the number of the last line that began in it, `first_time` what the runtime wrote first into it, `rests`
+    are what lines that began in it say in the next one.
+    """
 
     path: Path
     last: int
     since: float
+    first_time: str
+    size: int
+    rests: set[str]
+    stays_plain: bool = False
 
 
 class CriLog:
     """Writes lines, and does to the files what kubelet does. Used by one thread."""
 
-    def __init__(self, directory: Path, account: Account, source: Source, clock: Clock, seed: str) -> None:
+    def __init__(
+        self,
+        directory: Path,
+        account: Account,
+        source: Source,
+        clock: Clock,
+        seed: str,
+        saved: Callable[[str], int] | None = None,
+    ) -> None:
         self.account = account
         self.directory = directory
         self.clock = clock
         directory.mkdir(parents=True)
         self._source = source
+        self._saved = saved
         self._dice = random.Random(seed)
         self._records: deque[bytes] = deque()
         self._torn = b""
         self._instance = 0
         self._second = (0, b"")
         self._stamp = 0
-        self._rotated: list[_Rotated] = []
+        self._rotated: list[Rotated] = []
         self._open()
 
     def _open(self) -> None:
@@ -136,20 +154,30 @@ class CriLog:
             f"{self.path.name}.{datetime.fromtimestamp(self._stamp, UTC):%Y%m%d-%H%M%S}"
         )
 
-    def rotate(self, *, compress: bool = True) -> Path:
+    def rotate(self, *, stays_plain: bool = False) -> Rotated:
         """By renaming; what was rotated before is compressed. Gives the rotated file."""
         self._whole_records()
-        if compress:
-            for old in self._rotated:
-                if old.path.suffix != ".gz" and old.path.name.startswith(self.path.name):
-                    old.path = _compress(old.path)
+        for old in self._rotated:
+            plain = old.stays_plain or old.path.suffix == ".gz"
+            if not plain and old.path.name.startswith(self.path.name):
+                old.path = _compress(old.path)
         target = self._rotated_path()
         self.path.rename(target)
-        self._rotated.append(_Rotated(target, len(self.account) - 1, time.monotonic()))
+        rotated = self._is_over(target)
+        rotated.stays_plain = stays_plain
         os.close(self._file)
         self._open()
         self.tidy()
-        return target
+        return rotated
+
+    def _is_over(self, path: Path) -> Rotated:
+        with path.open("rb") as file:
+            first_time = file.read(64).partition(b" ")[0].decode()
+            size = os.fstat(file.fileno()).st_size
+        rests = _rests(self._records)
+        rotated = Rotated(path, len(self.account) - 1, time.monotonic(), first_time, size, rests)
+        self._rotated.append(rotated)
+        return rotated
 
     def copy_truncate(self) -> None:
         """By copying the file and emptying it."""
@@ -158,33 +186,53 @@ class CriLog:
         shutil.copy(self.path, target)
         os.truncate(self._file, 0)
         self.size = 0
-        self._rotated.append(_Rotated(target, len(self.account) - 1, time.monotonic()))
+        self._is_over(target)
 
     def restart(self) -> None:
         """The container ends and is started again, with a new file."""
         self.finish()
-        self._rotated.append(_Rotated(self.path, len(self.account) - 1, time.monotonic()))
+        self._is_over(self.path)
         os.close(self._file)
         self._instance += 1
         self._open()
 
-    def forget(self, path: Path) -> None:
-        """`path` was deleted."""
-        self._rotated = [old for old in self._rotated if old.path != path]
+    def got_through(self, file: Rotated) -> bool:
+        """Whether the sender, killed now, would lose nothing by never seeing `file` again."""
+        if self._saved is None:
+            return self.account.highest >= file.last
+        return self._saved(file.first_time) >= file.size
+
+    def delete(self, file: Rotated) -> None:
+        """Delete a rotated file."""
+        self._rotated.remove(file)
+        file.path.unlink()
+        self.account.orphans |= file.rests
 
     def tidy(self) -> None:
-        """Delete the oldest files, as kubelet does, but only what has arrived: the disk is bounded by
-        back-pressure, and a line that nobody could read is nobody's loss."""
+        """Delete the oldest files, as kubelet does, but only what the sender has got through: the disk is bounded
+        by back-pressure, and a line that nobody could read is nobody's loss."""
         while len(self._rotated) > _KEPT:
             old = self._rotated[0]
-            if old.last >= self.account.highest or time.monotonic() - old.since < _KEPT_SECONDS:
+            if time.monotonic() - old.since < _KEPT_SECONDS or not self.got_through(old):
                 return
-            old.path.unlink(missing_ok=True)
-            del self._rotated[0]
+            self.delete(old)
 
     def close(self) -> None:
         """Close the file."""
         os.close(self._file)
+
+
+def _rests(records: Iterable[bytes]) -> set[str]:
+    """What `records` begin with on each stream, up to the end of a line."""
+    rests = {b"stdout": b"", b"stderr": b""}
+    ended: set[str] = set()
+    for record in records:
+        _, stream, tag, content = record[:-1].split(b" ", 3)
+        if stream in rests:
+            rests[stream] += content
+            if tag == b"F":
+                ended.add(as_text(rests.pop(stream))[:REST_LENGTH])
+    return ended
 
 
 def _compress(path: Path) -> Path:

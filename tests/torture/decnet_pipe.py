@@ -11,6 +11,7 @@ from torture.database import Database
 from torture.disk import SmallDisk
 from torture.pipe import Ground, Pipe
 from torture.proxy import Proxy
+from torture.saved import saved_offset
 from torture.schedule import LISTENERS, NODES
 
 _DATABASE_BYTES = 12 * 1024**3
@@ -42,7 +43,10 @@ def decnet_pipe(ground: Ground) -> Pipe:
         name = f"node-{n}"
         database.pin(name, authority.issue(folder / f"{name}-tls", name))
         senders.append(_forwarder(ground, n, link.port))
-    return Pipe(ground, senders, receivers, links, ports, stores, database, disk, state_files="offsets.db*")
+    return Pipe(
+        ground, senders, receivers, links, ports, stores, database, disk, "offsets.db*",
+        lambda node, place, generation: saved_offset(ground.states[node].folder, place, generation),
+    )  # fmt: skip
 
 
 def _listener(ground: Ground, n: int, port: int, url: str) -> Daemon:

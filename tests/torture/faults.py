@@ -12,7 +12,7 @@ from collections import Counter
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from torture.cri_log import CriLog
+from torture.cri_log import CriLog, Rotated
 from torture.daemon import Daemon
 from torture.disk import SmallDisk
 from torture.pipe import Pipe
@@ -22,7 +22,9 @@ from torture.traffic import Traffic
 
 _AT_ONCE = 4
 _TRAP_SECONDS = 15.0
-_SEEN_SECONDS = 60.0
+_SEEN_SECONDS = 20.0
+_THROUGH_SECONDS = 120.0
+"""An outage may have to end first."""
 
 
 class Injector:
@@ -168,19 +170,20 @@ class Injector:
         what only a dead process had open is gone by anybody's measure."""
         log, sender = self._log(fault), self._pipe.senders[fault.target]
         with sender.busy:
-            path: Path = self._traffic.do(lambda: log.rotate(compress=False))
-            last = log.account.surely_arriving()
-            inode = path.stat().st_ino
+            file: Rotated = self._traffic.do(lambda: log.rotate(stays_plain=True))
+            inode = file.path.stat().st_ino
             deadline = time.monotonic() + _SEEN_SECONDS
             while inode not in sender.open_inodes():
                 if time.monotonic() > deadline:
                     return False
+                sender.look()  # nobody else may, meanwhile
                 time.sleep(0.02)
-            self._traffic.do(lambda: log.forget(path))
-            path.unlink(missing_ok=True)
-            while log.account.highest < last and time.monotonic() < deadline:
-                time.sleep(0.05)
-            time.sleep(_WITHHELD_SECONDS)
+            self._traffic.do(lambda: log.delete(file))
+            self._traffic.do(log.finish)  # a line that began in the file must not wait for its end
+            while not log.got_through(file) and time.monotonic() < deadline + _THROUGH_SECONDS:
+                time.sleep(0.1)
+            if self._pipe.saved is not None and not log.got_through(file):
+                raise TimeoutError(f"{file.path} was deleted while open and never got through")
         return True
 
     def _full_forwarder(self, fault: Fault) -> None:
@@ -213,6 +216,8 @@ class Injector:
         daemon = self._pipe.senders[fault.target]
         with daemon.busy:
             daemon.kill()
+            for log in self._traffic.by_node[fault.target]:
+                log.account.state_lost = True
             folder = self._pipe.ground.states[fault.target].folder
             files = sorted(path for path in folder.glob(self._pipe.state_files) if path.is_file())
             for path in files[: 1 + fault.number % 2]:
@@ -221,8 +226,6 @@ class Injector:
 
 
 _PART = {"forwarder": "process", "listener": "process"}
-_WITHHELD_SECONDS = 8.0
-"""So long after a deleted file was read, what was withheld of it has been reported."""
 
 
 def _damage(path: Path, fault: Fault) -> None:

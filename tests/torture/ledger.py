@@ -13,6 +13,9 @@ from torture.lines import Key, Told, Written
 
 NUMBER = re.compile(r"N:(\d{1,9}):")
 
+REST_LENGTH = 1000
+"""So many characters of what a line says in its second file are kept, to know it again."""
+
 Place = tuple[str, str]
 """Pod uid and container."""
 
@@ -48,6 +51,10 @@ class Account:
         self.place = place
         self.fingerprints = array("q")
         self.keys: dict[int, Key] = {}
+        self.state_lost = False
+        """Whether the state of the forwarder that reads this container was ever damaged."""
+        self.orphans: set[str] = set()
+        """The second halves, cut to REST_LENGTH, of lines whose first halves were in files now deleted."""
         self.highest = -1
         """Of the numbers that arrived; what is below has arrived too, or is missing, or withheld."""
 
@@ -59,13 +66,6 @@ class Account:
         if line.key is not None:
             self.keys[len(self)] = line.key
         self.fingerprints.append(line.told.fingerprint())
-
-    def surely_arriving(self) -> int:
-        """The latest number, or one shortly before, that can be waited for: neither withheld nor only half written."""
-        number = len(self) - 4
-        while number >= 0 and number in self.keys:
-            number -= 1
-        return number
 
     def per_key(self) -> Counter[Key]:
         """How many lines that may be withheld were written under each key."""

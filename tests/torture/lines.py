@@ -178,7 +178,11 @@ def _told(line: Line, message: str, *, cut: bool) -> Told:
     )  # fmt: skip
 
 
+def as_text(content: bytes) -> str:
+    """How a row has bytes that are no event: undecodable ones and NUL become \\xNN."""
+    return content.decode("utf-8", "backslashreplace").replace("\0", "\\x00")
+
+
 def _no_event(content: bytes, when: datetime) -> Written:
-    """Kept as it is: undecodable bytes and NUL become \\xNN."""
-    text = content.decode("utf-8", "backslashreplace").replace("\0", "\\x00")
-    return Written(content, Told("raw", 5, "", None, None, {}, "", text, False, when), None)
+    told = Told("raw", 5, "", None, None, {}, "", as_text(content), False, when)
+    return Written(content, told, None)

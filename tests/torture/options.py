@@ -17,7 +17,16 @@ Lines of many kinds are written into log files as the container runtime writes t
 nodes. A decnet-forwarder for each node, two decnet-intel listeners and a Postgres 15 carry them to the table
 `events`, all as processes on this machine, with breakable connections between them. Faults come at places that
 follow from the seed alone. At the end every line written is compared with the rows: missing, duplicate,
-altered, out of order; and so are the cursors of a reader that followed the table all the time.
+altered, out of order; and so are the cursors of a reader that followed the table all the time. Of lines that the
+forwarder may withhold, those that are there and those that were counted have to be those that were written.
+
+What nobody could do is not asked for:
+- A file is deleted only when the forwarder has got through it, or has it open; in the latter case the forwarder is
+  not killed until it has got through. What only a dead process had open is gone.
+- On a node whose state was damaged (corrupt_state) one in a hundred of the lines that may be withheld may be
+  counted twice or not at all: where the clock ended a count is noted only in that state. And a line that
+  began in a file that is deleted may leave its second half as a line. How many there were is printed. All other
+  lines have to be there, once and in order, on such a node too.
 
 Then rsyslog (imfile, and omfwd over TLS or omrelp over TLS, to a second rsyslogd that writes a file) gets the same
 lines and those of the faults that make sense for it, and what it lost or doubled is printed beside.

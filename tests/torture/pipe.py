@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import shutil
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from torture.clock import Clock
 from torture.daemon import Daemon, Supervisor
 from torture.database import Database
 from torture.disk import SmallDisk
+from torture.ledger import Place
 from torture.proxy import Network, Proxy
 from torture.schedule import LISTENERS, NODES
 
@@ -59,6 +60,8 @@ class Pipe:
     database_disk: SmallDisk | None = None
     state_files: str = "*"
     """Which files of a node's small disk are its state."""
+    saved: Callable[[int, Place, str], int] | None = None
+    """How far (in bytes) a node's sender has come for good in a container's file, known by its first time."""
     supervisor: Supervisor = field(init=False)
 
     def __post_init__(self) -> None:

@@ -110,7 +110,9 @@ def _run(ground: Ground, pipe: Pipe, options: Options, say: Callable[[str], None
     database = pipe.database
     assert database is not None
     ledger = Ledger()
-    traffic = Traffic(ground, ledger, options.seed, options.lines, options.containers, options.rate)
+    traffic = Traffic(
+        ground, ledger, options.seed, options.lines, options.containers, options.rate, pipe.saved
+    )
     reader = Reader(database, ledger)
     plan = schedule(options.seed, options.lines, options.faults, options.kinds)
     injector = Injector(pipe, traffic, plan, say)

@@ -8,10 +8,11 @@ import time
 import uuid
 from collections.abc import Callable
 from concurrent.futures import Future
+from functools import partial
 from typing import Any
 
 from torture.cri_log import ROTATE_BYTES, CriLog
-from torture.ledger import Ledger
+from torture.ledger import Ledger, Place
 from torture.lines import Source
 from torture.pipe import Ground
 from torture.schedule import NODES
@@ -24,13 +25,21 @@ class Traffic:
     """Writes `lines` lines by calls of `turn`. Only the thread that calls it touches the log files."""
 
     def __init__(
-        self, ground: Ground, ledger: Ledger, seed: int, lines: int, containers: int, rate: int
+        self,
+        ground: Ground,
+        ledger: Ledger,
+        seed: int,
+        lines: int,
+        containers: int,
+        rate: int,
+        saved: Callable[[int, Place, str], int] | None = None,
     ) -> None:
         self.lines = lines
         self.written = 0
         self.by_node: list[list[CriLog]] = [[] for _ in range(NODES)]
         self._ledger = ledger
         self._rate = rate
+        self._saved = saved
         self._dice = random.Random(f"traffic {seed}")
         self._work: queue.SimpleQueue[tuple[Callable[[], Any], Future[Any]]] = queue.SimpleQueue()
         self._busy_seconds = 0.0
@@ -51,7 +60,8 @@ class Traffic:
         name = f"{seed} {pod} {service}"
         source = Source(name, pod, service)
         directory = ground.pods(node) / f"decnet_{pod}_{uid}" / service
-        self.by_node[node].append(CriLog(directory, account, source, ground.node_clocks[node], name))
+        saved = None if self._saved is None else partial(self._saved, node, account.place)
+        self.by_node[node].append(CriLog(directory, account, source, ground.node_clocks[node], name, saved))
 
     @property
     def pending(self) -> int:
