@@ -9,7 +9,6 @@ from __future__ import annotations
 import itertools
 import logging
 import time
-from collections import defaultdict
 from collections.abc import Container as Holding
 from contextlib import suppress
 from pathlib import Path
@@ -20,7 +19,7 @@ from decnet_events.framing import encode_frame
 from decnet_node.forwarder.counting import Counting
 from decnet_node.forwarder.cri import Joiner, Line
 from decnet_node.forwarder.files import Container, LogName, open_log, parse_log_name
-from decnet_node.forwarder.spans import Spans
+from decnet_node.forwarder.spans import ContainerSpans
 from decnet_node.forwarder.state import FileKey, Recalled
 from decnet_node.forwarder.suppression import Rules
 from decnet_node.forwarder.tail import TailedFile
@@ -53,7 +52,7 @@ class ContainerLog:
         self.waiting = Waiting()
         self._directory = directory
         self._node = node
-        self._spans: defaultdict[str, Spans] = defaultdict(Spans)
+        self._spans = ContainerSpans()
         self._joiner = Joiner(max_line, self._spans)
         self._counting = Counting(rules, self._spans, recalled.marks)
         self._positions = dict(recalled.positions)
@@ -236,8 +235,7 @@ class ContainerLog:
             head = self._heads.get(gen) or self._make_head(gen)
             frames.append(encode_frame(envelope(head, offset, when, stream, cut, content)))
         commits: dict[FileKey, int] = {}
-        for gen, spans in self._spans.items():
-            resume = spans.resume()
+        for gen, resume in self._spans.resume().items():
             if self._reported.get(gen) != resume:
                 self._reported[gen] = resume
                 commits[FileKey(self.container.uid, self.container.name, gen)] = resume

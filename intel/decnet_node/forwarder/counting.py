@@ -8,11 +8,11 @@ on the disk a line read later could be counted in a report that the listener alr
 from __future__ import annotations
 
 import time
-from collections import Counter, defaultdict
+from collections import Counter
 from collections.abc import Mapping, Set
 
 from decnet_node.forwarder.cri import Line
-from decnet_node.forwarder.spans import Spans
+from decnet_node.forwarder.spans import ContainerSpans
 from decnet_node.forwarder.suppression import Rules, Suppressor
 
 _RETRY_SECONDS = 10.0
@@ -21,7 +21,7 @@ _RETRY_SECONDS = 10.0
 class Counting:
     """`counts` has how many lines were withheld so far, by reason."""
 
-    def __init__(self, rules: Rules, spans: defaultdict[str, Spans], marks: Mapping[str, list[int]]) -> None:
+    def __init__(self, rules: Rules, spans: ContainerSpans, marks: Mapping[str, list[int]]) -> None:
         self._rules = rules if rules.pattern() is not None else None
         self._spans = spans
         self._marks = dict(marks)

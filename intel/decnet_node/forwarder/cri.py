@@ -7,12 +7,11 @@ record of the same stream, F that it ends here. Pure: bytes in, lines out.
 from __future__ import annotations
 
 import re
-from collections import defaultdict
 from dataclasses import dataclass, field
 from typing import NamedTuple
 
 from decnet_events.envelope import cut_line, printable
-from decnet_node.forwarder.spans import Spans
+from decnet_node.forwarder.spans import ContainerSpans
 
 _TIME = rb"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(?:\.\d{1,9})?(?:Z|[+-]\d\d:\d\d)"
 _RECORD = re.compile(rb"(" + _TIME + rb") (stdout|stderr) ([FP])(?::[^ ]*)?(?: (.*))?", re.DOTALL)
@@ -55,12 +54,12 @@ class Line(NamedTuple):
 
 @dataclass(slots=True)
 class _Unfinished:
-    """The records of a line so far, and the files they are in."""
+    """The records of a line so far, and from which offset on they are in which files."""
 
     gen: str
     offset: int
     time: bytes
-    files: set[str]
+    files: dict[str, int]
     pieces: list[bytes] = field(default_factory=list)
     size: int = 0
     cut: bool = False
@@ -73,7 +72,7 @@ class Joiner:
     to one line; its position has to be behind the data that is fed.
     """
 
-    def __init__(self, max_line: int, spans: defaultdict[str, Spans]) -> None:
+    def __init__(self, max_line: int, spans: ContainerSpans) -> None:
         self._max_line = max_line
         self._spans = spans
         self._unfinished: dict[bytes, _Unfinished] = {}
@@ -117,9 +116,9 @@ class Joiner:
     def _hold(self, gen: str, offset: int, time: bytes, stream: bytes, content: bytes) -> None:
         line = self._unfinished.get(stream)
         if line is None:
-            line = self._unfinished[stream] = _Unfinished(gen, offset, time, set())
+            line = self._unfinished[stream] = _Unfinished(gen, offset, time, {})
         if gen not in line.files:
-            line.files.add(gen)
+            line.files[gen] = offset
             self._spans[gen].open(stream, offset)
         # One byte more than the limit is kept, so that the cut shows and falls between characters.
         room = self._max_line + 1 - line.size
@@ -145,6 +144,8 @@ class Joiner:
         line = self._unfinished.pop(stream)
         for gen in line.files:
             self._spans[gen].close(stream)
+        if len(line.files) > 1:
+            self._spans.across(line.files)
         content, cut = cut_line(b"".join(line.pieces), self._max_line)
         return Line(line.gen, line.offset, line.time, stream, cut or line.cut, printable(content))
 

@@ -1,4 +1,4 @@
-"""Where reading of a file may begin again after a restart.
+"""Where reading of a container's files may begin again after a restart.
 
 Some stretches of a file only make sense as a whole: a line of several records, lines that are counted
 together. From inside one, the rest would look like something else. Pure.
@@ -6,7 +6,8 @@ together. From inside one, the rest would look like something else. Pure.
 
 from __future__ import annotations
 
-from collections.abc import Hashable
+from collections import defaultdict
+from collections.abc import Hashable, Mapping
 
 _MAX_CLOSED = 32
 
@@ -35,12 +36,53 @@ class Spans:
             first = min(first, self._closed.pop()[0])
         self._closed.append((first, self.position if end is None else end))
 
-    def resume(self) -> int:
-        """The last offset in what has been read that is inside no stretch. Never goes down."""
-        at = self.position
+    def resume(self, most: int | None = None) -> int:
+        """The last offset in what has been read, and not beyond `most`, that is inside no stretch."""
+        at = self.position if most is None else most
         if self._open:
             at = min(at, *self._open.values())
         while around := [first for first, end in self._closed if first < at < end]:
             at = min(around)  # which may lie in another one
-        self._closed = [span for span in self._closed if span[1] > at]
         return at
+
+    def leave(self, at: int) -> None:
+        """Forget what ended up to `at`, where reading may begin again from now on."""
+        self._closed = [span for span in self._closed if span[1] > at]
+
+
+class ContainerSpans(defaultdict[str, Spans]):
+    """The stretches of all files of a container, by generation."""
+
+    def __init__(self) -> None:
+        super().__init__(Spans)
+        self._lines: list[Mapping[str, int]] = []
+
+    def across(self, parts: Mapping[str, int]) -> None:
+        """A line has its records in several files, in each from the given offset on.
+
+        They are read again in all of these files or in none: one that lacks its beginning or its end would
+        take the next record for it, or pass for a line.
+        """
+        self._lines.append(dict(parts))
+
+    def resume(self) -> dict[str, int]:
+        """For each file where reading may begin again. Never goes down."""
+        at = {gen: spans.resume() for gen, spans in self.items()}
+        self._lines = [parts for parts in self._lines if _again(parts, at)]
+        while beyond := [
+            (gen, first)
+            for parts in self._lines
+            if _again(parts, at)
+            for gen, first in parts.items()
+            if at.get(gen, 0) > first
+        ]:
+            for gen, first in beyond:
+                at[gen] = min(at[gen], self[gen].resume(first))
+        for gen, offset in at.items():
+            self[gen].leave(offset)
+        return at
+
+
+def _again(parts: Mapping[str, int], at: Mapping[str, int]) -> bool:
+    """Whether some of a line would be read again."""
+    return any(gen in at and at[gen] <= first for gen, first in parts.items())

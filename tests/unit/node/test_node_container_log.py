@@ -340,6 +340,29 @@ def test_a_count_is_reported_once_its_mark_is_kept(live: Path, monkeypatch: pyte
     assert list(again.positions.values()) == [live.stat().st_size]
 
 
+@pytest.mark.parametrize("counted", ["before the line", "with its end"])
+def test_a_line_in_two_files_is_read_again_as_a_whole(live: Path, counted: str) -> None:
+    rules = Rules(frozenset({"connect"}), 5)
+    reader = Reader(live.parent, rules=rules)
+    if counted == "before the line":
+        _write(live, _event(0), _event(1))
+    _write(live, "begun", tag="P")
+    rotated = live.with_name("0.log.20250101-000000")
+    live.rename(rotated)
+    if counted == "with its end":
+        stderr = [_record(_event(number)).replace("stdout", "stderr") for number in range(2)]
+        live.write_text("".join(stderr))
+    _write(live, " and ended", "next")
+    reader.read(1)
+    assert reader.lines == [_event(0), "begun and ended", "next"]
+    _write(live, "last")
+    again = Reader(live.parent, reader.positions, rules=rules)
+    again.read(1)
+    assert again.lines[-1] == "last"
+    assert set(again.lines) <= {*reader.lines, "last"}
+    assert set(again.keys[:-1]) <= set(reader.keys)
+
+
 def test_a_container_that_is_gone_is_done_when_its_counts_are_reported(tmp_path: Path) -> None:
     directory = tmp_path / "ssh"
     directory.mkdir()

@@ -2,22 +2,20 @@
 
 from __future__ import annotations
 
-from collections import defaultdict
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
 from decnet_events.envelope import printable
 from decnet_node.forwarder.cri import HEAD_BYTES, Joiner, Line, generation
-from decnet_node.forwarder.spans import Spans
+from decnet_node.forwarder.spans import ContainerSpans
 
 _T = b"2025-01-01T00:00:00.000000001Z"
 _G = "2025-01-01T00:00:00Z"
 
 
 def _joiner(limit: int) -> Joiner:
-    return Joiner(limit, defaultdict(Spans))
+    return Joiner(limit, ContainerSpans())
 
 
 def _record(content: bytes, *, stream: bytes = b"stdout", tag: bytes = b"F") -> bytes:
@@ -67,8 +65,9 @@ def test_a_restart_at_the_resume_offset_loses_nothing(
 ) -> None:
     raw, expected = log
     ends = [i + 1 for i, byte in enumerate(raw) if byte == 10]
-    spans = Spans()
-    first = Joiner(1000, defaultdict(lambda: spans))
+    files = ContainerSpans()
+    spans = files[_G]
+    first = Joiner(1000, files)
     before: list[Line] = []
     at = 0
     for end in sorted(data.draw(st.lists(st.sampled_from([0, *ends]), max_size=3))):
@@ -83,7 +82,7 @@ def test_a_restart_at_the_resume_offset_loses_nothing(
 
 
 def test_a_line_over_two_files_holds_both_back() -> None:
-    spans: defaultdict[str, Spans] = defaultdict(Spans)
+    spans = ContainerSpans()
     joiner = Joiner(1000, spans)
     spans["g1"].position = 99
     assert joiner.feed("g1", 50, _record(b"one ", tag=b"P")) == []

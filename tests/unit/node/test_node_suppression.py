@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections import Counter, defaultdict
+from collections import Counter
 from dataclasses import dataclass, field
 
 import pytest
@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 from decnet_events.registry import check_event
 from decnet_events.rfc5424 import parse_line
 from decnet_node.forwarder.cri import Joiner, Line
-from decnet_node.forwarder.spans import Spans
+from decnet_node.forwarder.spans import ContainerSpans, Spans
 from decnet_node.forwarder.suppression import DROP_SECONDS, MAX_KEYS, Rules, Suppressor
 
 _GEN = "2025-01-01T00:00:00Z"
@@ -81,7 +81,7 @@ class _Node:
         self.start()
 
     def start(self) -> None:
-        self.spans = defaultdict(Spans)
+        self.spans = ContainerSpans()
         self.joiner = Joiner(10_000, self.spans)
         self.suppressor = Suppressor(_RULES, self.spans[_GEN], Counter(), self.marks)
         self.position = self.spans[_GEN].position = self.saved
@@ -167,7 +167,7 @@ def test_rows_and_counts_are_the_lines_whatever_dies(
             node.start()
     node.finish()
 
-    whole = Joiner(10_000, defaultdict(Spans))
+    whole = Joiner(10_000, ContainerSpans())
     lines = [*whole.feed(_GEN, 0, node.raw), *whole.flush()]
     assert len(node.rows()) + node.counted() == len(lines)
     written = {line.offset: line.content for line in lines}
