@@ -30,6 +30,7 @@ from intel_lab import (
 from lab.postgres import PostgresServer
 
 LINES = 4000
+LISTENER_PROCESS = "select pid from pg_stat_activity where application_name = 'decnet-listener'"
 CUT_OFF = "select pg_terminate_backend(pid) from pg_stat_activity where application_name = 'decnet-listener'"
 
 
@@ -102,6 +103,22 @@ async def test_postgres_crashes_under_traffic(
             await running
         assert_all_once(lab.url)
         assert forwarder.connections == 1  # it waited, it did not throw anyone out
+
+
+async def test_a_server_process_that_answers_no_more_is_left(postgres_url: str, tmp_path: Path) -> None:
+    """Its connection lives and every packet is confirmed, so no TCP timeout tells."""
+    lab = make_lab(postgres_url, tmp_path, transaction_seconds=2)
+    async with listening(lab), lab.sender() as sender:
+        await sender.send(framed(0, event_line("0", src_ip="10.0.0.9")))
+        await sender.acks(1)
+        [found] = rows(lab.url, LISTENER_PROCESS)
+        os.kill(found["pid"], signal.SIGSTOP)
+        try:
+            await sender.send(framed(1, event_line("1", src_ip="10.0.0.9")))
+            await sender.acks(2, 15)
+        finally:
+            os.kill(found["pid"], signal.SIGCONT)
+        assert_all_once(lab.url, 2)
 
 
 async def not_ready(lab: Lab) -> bool:
