@@ -32,9 +32,11 @@ class Spans:
         first = self._open.pop(owner, None)
         if first is None:
             return
+        end = self.position if end is None else end
         if len(self._closed) == _MAX_CLOSED:  # two as one only means to read more again
-            first = min(first, self._closed.pop()[0])
-        self._closed.append((first, self.position if end is None else end))
+            before = self._closed.pop()
+            first, end = min(first, before[0]), max(end, before[1])
+        self._closed.append((first, end))
 
     def resume(self, most: int | None = None) -> int:
         """The last offset in what has been read, and not beyond `most`, that is inside no stretch."""

@@ -19,7 +19,7 @@ def test_a_stretch_that_ended_early_is_not_entered_from_one_that_ended_late() ->
     assert spans.resume() == 10
 
 
-@given(st.lists(st.tuples(st.integers(0, 60), st.integers(1, 60), st.booleans()), max_size=12))
+@given(st.lists(st.tuples(st.integers(0, 60), st.integers(1, 60), st.booleans()), max_size=80))
 def test_reading_never_begins_inside_a_stretch(stretches: list[tuple[int, int, bool]]) -> None:
     spans = Spans()
     spans.position = 100
