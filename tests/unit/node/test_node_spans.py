@@ -19,6 +19,20 @@ def test_a_stretch_that_ended_early_is_not_entered_from_one_that_ended_late() ->
     assert spans.resume() == 10
 
 
+def test_of_very_many_stretches_none_is_forgotten() -> None:
+    spans = Spans()
+    spans.position = 1000
+    for owner in range(31):
+        spans.open(owner, 10 * owner)
+        spans.close(owner, 10 * owner + 5)
+    spans.open("line", 400)
+    spans.close("line")  # with all that was read
+    spans.open("count", 390)
+    spans.close("count", 410)
+    spans.open("count", 500)
+    assert spans.resume() == 390
+
+
 @given(st.lists(st.tuples(st.integers(0, 60), st.integers(1, 60), st.booleans()), max_size=80))
 def test_reading_never_begins_inside_a_stretch(stretches: list[tuple[int, int, bool]]) -> None:
     spans = Spans()
