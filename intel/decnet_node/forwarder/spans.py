@@ -70,7 +70,6 @@ class ContainerSpans(defaultdict[str, Spans]):
     def resume(self) -> dict[str, int]:
         """For each file where reading may begin again. Never goes down."""
         at = {gen: spans.resume() for gen, spans in self.items()}
-        self._lines = [parts for parts in self._lines if _again(parts, at)]
         while beyond := [
             (gen, first)
             for parts in self._lines
@@ -80,6 +79,7 @@ class ContainerSpans(defaultdict[str, Spans]):
         ]:
             for gen, first in beyond:
                 at[gen] = min(at[gen], self[gen].resume(first))
+        self._lines = [parts for parts in self._lines if _again(parts, at)]
         for gen, offset in at.items():
             self[gen].leave(offset)
         return at
