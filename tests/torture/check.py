@@ -11,8 +11,8 @@ from torture.ledger import REST_LENGTH, Account, Ledger, Place, Row
 from torture.lines import Key
 
 _EXAMPLES = 5
-_FEW = 100
-"""One in so many withheld lines may be counted wrongly after a lost state."""
+_FEW = 1000
+"""One in so many such lines may be counted wrongly after a lost state."""
 
 
 @dataclass

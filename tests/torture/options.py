@@ -23,7 +23,7 @@ forwarder may withhold, those that are there and those that were counted have to
 What nobody could do is not asked for:
 - A file is deleted only when the forwarder has got through it, or has it open; in the latter case the forwarder is
   not killed until it has got through. What only a dead process had open is gone.
-- On a node whose state was damaged (corrupt_state) one in a hundred of the lines that may be withheld may be
+- On a node whose state was damaged (corrupt_state) one in a thousand of the lines that may be withheld may be
   counted twice or not at all: where the clock ended a count is noted only in that state. And a line that
   began in a file that is deleted may leave its second half as a line. How many there were is printed. All other
   lines have to be there, once and in order, on such a node too.
