@@ -46,10 +46,16 @@ logged versitygw go build -C tests/tools/versitygw -o "$WORK/bin/versitygw" gith
 trap remove EXIT
 trap 'exit 130' INT TERM
 charts/install.sh up
-step "Integration tests"
-pytest -q tests/integration tests/fuzz
-step "The pipe under faults, beside rsyslog"
-pytest -q -s tests/torture
-step "End-to-end tests in cluster $CLUSTER_NAME"
+# One suite's failure must not hide what the others would have found.
+failed=()
+suite() {  # NAME COMMAND...
+  local name=$1
+  shift
+  step "$name"
+  "$@" || failed+=("$name")
+}
+suite "Integration tests" pytest -q tests/integration tests/fuzz
+suite "The pipe under faults, beside rsyslog" pytest -q -s tests/torture
 # shellcheck disable=SC2086  # TESTS is a list of words
-pytest -q tests/e2e ${TESTS:-}
+suite "End-to-end tests in cluster $CLUSTER_NAME" pytest -q tests/e2e ${TESTS:-}
+[ ${#failed[@]} = 0 ] || die "failed: ${failed[*]}" "read what pytest says above"

@@ -225,7 +225,23 @@ def test_ipv6_is_silent(lan: Lan, tmp_path: Path) -> None:
         pid = docker("inspect", "-f", "{{.State.Pid}}", machine.host).strip()
         switch = ["sysctl", "-qw", "net.ipv6.conf.eth0.disable_ipv6=0", "net.ipv6.conf.eth0.accept_dad=0"]
         subprocess.run(["nsenter", "-t", pid, "-n", *switch], check=True)
-        time.sleep(1)
+        addresses = [
+            "nsenter",
+            "-t",
+            pid,
+            "-n",
+            "ip",
+            "-6",
+            "-o",
+            "address",
+            "show",
+            "dev",
+            "eth0",
+            "-tentative",
+        ]
+        wait_for(
+            "a link-local address", lambda: "fe80::" in subprocess.check_output(addresses, text=True), 10
+        )
         connect = """
 import socket
 s = socket.socket(socket.AF_INET6); s.settimeout(1)
