@@ -10,6 +10,7 @@ import struct
 import threading
 from collections.abc import Coroutine
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 _PIECE = 256 * 1024
@@ -100,18 +101,22 @@ class Proxy:
             task = loop.create_task(self._serve(client))
             self._open[task] = asyncio.Event()
             self._open[task].set()
-            task.add_done_callback(lambda done: self._open.pop(done, None))
+            task.add_done_callback(partial(self._is_over, client))
+
+    def _is_over(self, client: socket.socket, task: asyncio.Task[None]) -> None:
+        self._open.pop(task, None)
+        client.close()  # one that was cancelled before it began has not done so
 
     async def _serve(self, client: socket.socket) -> None:
         loop = asyncio.get_running_loop()
         passing = self._open[asyncio.current_task()]  # type: ignore[index]
         server = socket.socket()
         server.setblocking(False)
-        for side in (client, server):
-            side.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         how = "reset"
         pumps: list[asyncio.Task[None]] = []
         try:
+            for side in (client, server):
+                side.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
             await loop.sock_connect(server, ("127.0.0.1", self.target))
             pumps = [
                 loop.create_task(self._pump(client, server, "up", passing)),
