@@ -1,4 +1,4 @@
-"""Coroutines that live and die together."""
+"""Coroutines that live and die together, and waiting for one another."""
 
 from __future__ import annotations
 
@@ -17,3 +17,12 @@ async def first_of(*parts: Coroutine[None, None, None]) -> None:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
+
+
+async def is_set_within(event: asyncio.Event, seconds: float) -> bool:
+    """Wait `seconds` or until `event` is set; whether it is."""
+    try:
+        await asyncio.wait_for(event.wait(), seconds)
+    except TimeoutError:
+        return False
+    return True

@@ -16,7 +16,8 @@ from decnet_node.agent.lan import NoLanError, detect_lan, offered_drivers
 from decnet_node.agent.node_filter import NodeFilter
 from decnet_node.agent.service import Agent
 from decnet_node.agent.settings import AgentSettings
-from decnet_node.command import configure_logging, load_settings, parser, stop_on_signals, wait_or_stop
+from decnet_node.command import configure_logging, load_settings, parser, stop_on_signals
+from decnet_node.tasks import is_set_within
 
 _DESCRIPTION = (
     "Detects the LAN, renews the node's Lease and certificate, and keeps the packet filter that lets\n"
@@ -84,7 +85,7 @@ async def _filter(settings: AgentSettings) -> None:
             "refused": dict(node_filter.refused),
         }
         print(json.dumps(state), flush=True)
-        if await wait_or_stop(stop, settings.sweep_seconds):
+        if await is_set_within(stop, settings.sweep_seconds):
             return
 
 

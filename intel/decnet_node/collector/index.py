@@ -1,13 +1,7 @@
-"""The collector's memory on the disk: what waits, what is lost, which sources are done with.
-
-SQLite in WAL mode with synchronous=FULL: a commit that returned survives a power cut, one that did not
-leaves the commit before.
-"""
+"""The collector's memory on the disk: what waits, what is lost, which sources are done with."""
 
 from __future__ import annotations
 
-import logging
-import sqlite3
 import time
 import uuid
 from collections.abc import Iterator
@@ -18,8 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from decnet_events.transfer import Lost, Offer
-
-log = logging.getLogger(__name__)
+from decnet_node.durable import open_durable
 
 _SCHEMA = """
 CREATE TABLE IF NOT EXISTS waiting (
@@ -49,6 +42,7 @@ CREATE TABLE IF NOT EXISTS pods (
 _OFFER = "sha256, size, namespace, pod, uid, container, name, kind, modified, cut"
 _LOST = "id, namespace, pod, uid, container, name, kind, bytes, count, reason"
 _SINGLE_LOSSES = 64  # of one pod that are told one by one; more of them are told as sums
+_CACHE_KIB = 2048
 _MAX_BYTES = 2**62
 _MAX_COUNT = 2**30
 
@@ -97,40 +91,13 @@ class Index:
     """The tables. Not thread-safe: the store sees to that."""
 
     def __init__(self, directory: Path) -> None:
-        self._path = directory / "index.db"
-        self.was_broken = False
-        try:
-            self._db = self._open()
-        except sqlite3.OperationalError:
-            raise  # locked, read-only, no space: not the file's fault
-        except sqlite3.DatabaseError as error:
-            self._set_aside(error)
-            self._db = self._open()
-
-    def _open(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
-        try:
-            connection.execute("PRAGMA journal_mode=WAL")
-            connection.execute("PRAGMA synchronous=FULL")
-            connection.execute("PRAGMA cache_size=-2048")
-            (verdict,) = connection.execute("PRAGMA quick_check").fetchone()
-            if verdict != "ok":
-                raise sqlite3.DatabaseError(verdict)
-            connection.executescript(_SCHEMA)
-        except BaseException:
-            connection.close()
-            raise
-        return connection
-
-    def _set_aside(self, error: Exception) -> None:
-        """Without it nobody knows whose the copies were; what is still in the spools is collected anew."""
-        self.was_broken = True
-        log.error("the index %s is broken (%s); starting with an empty one", self._path, error)
-        suffix = f".broken-{int(time.time())}"
-        for tail in ("", "-wal", "-shm"):
-            path = self._path.with_name(self._path.name + tail)
-            if path.exists():
-                path.rename(path.with_name(path.name + suffix))
+        # Without it nobody knows whose the copies were; what is still in the spools is collected anew.
+        self._db, self.was_broken = open_durable(
+            directory / "index.db",
+            _CACHE_KIB,
+            lambda db: db.executescript(_SCHEMA),
+            "starting with an empty one",
+        )
 
     @contextmanager
     def transaction(self) -> Iterator[None]:

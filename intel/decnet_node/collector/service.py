@@ -15,9 +15,8 @@ from decnet_node.collector.settings import CollectorSettings
 from decnet_node.collector.spools import Spool, SpoolTree
 from decnet_node.collector.store import Store
 from decnet_node.collector.upload import Upload
-from decnet_node.command import wait_or_stop
 from decnet_node.http import StatusServer
-from decnet_node.tasks import first_of
+from decnet_node.tasks import first_of, is_set_within
 
 log = logging.getLogger(__name__)
 
@@ -66,7 +65,7 @@ class Collector:
                 self._complain(f"spools cannot be listed: {error}")
             rest = started + self._settings.poll_seconds - time.monotonic()
             if rest > 0:
-                await wait_or_stop(stop, rest)
+                await is_set_within(stop, rest)
 
     async def _empty(self, spools: list[Spool], until: float, stop: asyncio.Event) -> None:
         """A piece of every spool in turn, until all are empty; look for new ones at `until`."""

@@ -1,11 +1,8 @@
-"""The connection to the listener: copies and reports out, answers in, one at a time."""
+"""What is said to the listener: copies and reports out, answers in, one at a time."""
 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import logging
-import random
 import sqlite3
 
 from decnet_events.framing import FrameDecoder, FramingError
@@ -15,16 +12,13 @@ from decnet_node.collector.metrics import Metrics
 from decnet_node.collector.settings import CollectorSettings
 from decnet_node.collector.store import Store
 from decnet_node.collector.talk import Talk
-from decnet_node.tasks import first_of
-from decnet_node.tls import LinkError, certificate_stamp, connect
-
-log = logging.getLogger(__name__)
+from decnet_node.connection import Connection
+from decnet_node.tasks import first_of, is_set_within
+from decnet_node.tls import LinkError
 
 _SMALL_PER_SLICE = 32
 _IDLE_SECONDS = 1.0
 _REPLIES_AHEAD = 64
-_FIRST_BACKOFF_SECONDS = 0.1
-_CERTIFICATE_CHECK_SECONDS = 1.0
 
 
 class Upload:
@@ -34,49 +28,34 @@ class Upload:
         self._settings = settings
         self._store = store
         self._metrics = metrics
-        self._backoff = _FIRST_BACKOFF_SECONDS
-        self._told = ""
+        self._connection = Connection(
+            settings, ALPN_ARTIFACT, (FramingError, TransferError, sqlite3.Error), metrics.reconnects
+        )
         self._turns = {False: "", True: ""}
         self._slicing: int | None = None
         self.filled = asyncio.Event()
-        self.connected = False
-        self.problem = "not connected yet"
+
+    @property
+    def connected(self) -> bool:
+        """Whether there is a connection now."""
+        return self._connection.connected
+
+    @property
+    def problem(self) -> str:
+        """Why there is none; empty while there is."""
+        return self._connection.problem
 
     async def run(self) -> None:
         """Connect, and again with growing pauses, for ever."""
-        while True:
-            try:
-                await self._session()
-            except (OSError, FramingError, TransferError, sqlite3.Error) as error:
-                problem = str(error) or type(error).__name__
-                if problem != self._told:  # once, not at every attempt
-                    log.warning("listener %s: %s", self._settings.listener, problem)
-                self.problem = self._told = problem
-            finally:
-                self.connected = False
-                self._store.sent_no_more()
-            self._metrics.reconnects.inc()
-            pause = self._backoff * random.uniform(0.5, 1.0)  # noqa: S311 - spreads load, guards nothing
-            self._backoff = min(self._backoff * 2, self._settings.backoff_seconds)
-            await asyncio.sleep(pause)
+        await self._connection.run(self._session)
 
-    async def _session(self) -> None:
-        settings = self._settings
-        stamp = certificate_stamp(settings.tls_dir)
-        reader, writer = await connect(
-            settings.listener_address, settings.server_name, settings.tls_dir, ALPN_ARTIFACT
-        )
+    async def _session(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        replies: asyncio.Queue[Reply] = asyncio.Queue(_REPLIES_AHEAD)
+        talk = Talk(self._store, self._metrics, writer, lambda: self._answer(replies))
         try:
-            self.connected = True
-            self.problem = ""
-            log.info("connected to %s", settings.listener)
-            replies: asyncio.Queue[Reply] = asyncio.Queue(_REPLIES_AHEAD)
-            talk = Talk(self._store, self._metrics, writer, lambda: self._answer(replies))
-            await first_of(self._send(talk), _receive(reader, replies), self._watch(stamp))
+            await first_of(self._send(talk), _receive(reader, replies))
         finally:
-            writer.transport.abort()
-            with contextlib.suppress(OSError):
-                await writer.wait_closed()
+            self._store.sent_no_more()
 
     async def _answer(self, replies: asyncio.Queue[Reply]) -> Reply:
         try:
@@ -84,8 +63,7 @@ class Upload:
                 reply = await replies.get()
         except TimeoutError:
             raise LinkError(f"no answer for {self._settings.reply_seconds:g} s") from None
-        self._backoff = _FIRST_BACKOFF_SECONDS
-        self._told = ""
+        self._connection.heard()
         return reply
 
     async def _send(self, talk: Talk) -> None:
@@ -99,8 +77,7 @@ class Upload:
                 busy = True
             if await self._send_next(talk, big=True) or busy:
                 continue
-            with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self.filled.wait(), _IDLE_SECONDS)
+            await is_set_within(self.filled, _IDLE_SECONDS)
 
     async def _send_loss(self, talk: Talk) -> bool:
         lost = await asyncio.to_thread(self._store.loss_to_tell)
@@ -123,13 +100,6 @@ class Upload:
         if not await talk.send(copy):
             self._slicing = copy.id
         return True
-
-    async def _watch(self, stamp: object) -> None:
-        """Ends the session when the certificates were replaced."""
-        while True:
-            await asyncio.sleep(_CERTIFICATE_CHECK_SECONDS)
-            if certificate_stamp(self._settings.tls_dir) != stamp:
-                raise LinkError("certificates replaced, connecting anew")
 
 
 async def _receive(reader: asyncio.StreamReader, replies: asyncio.Queue[Reply]) -> None:

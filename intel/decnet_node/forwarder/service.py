@@ -9,7 +9,6 @@ import time
 from collections import deque
 from collections.abc import Mapping
 
-from decnet_node.command import wait_or_stop
 from decnet_node.forwarder.container import ContainerLog
 from decnet_node.forwarder.link import Link
 from decnet_node.forwarder.metrics import LagCollector, Metrics
@@ -18,6 +17,7 @@ from decnet_node.forwarder.state import FileKey, OffsetStore
 from decnet_node.forwarder.tree import LogTree
 from decnet_node.forwarder.window import Batch, Window
 from decnet_node.http import StatusServer
+from decnet_node.tasks import is_set_within
 
 log = logging.getLogger(__name__)
 
@@ -87,7 +87,7 @@ class Forwarder:
         deadline = time.monotonic() + self._settings.stop_seconds
         while self._link.connected and self._window.lines and time.monotonic() < deadline:
             self._link.drained.clear()
-            await _wait(self._link.drained, deadline - time.monotonic())
+            await is_set_within(self._link.drained, deadline - time.monotonic())
 
     async def _read_for_ever(self, stop: asyncio.Event) -> None:
         pruned_at = time.monotonic()
@@ -100,7 +100,7 @@ class Forwarder:
                 self._prune()
             rest = started + self._settings.poll_seconds - time.monotonic()
             if rest > 0:
-                await wait_or_stop(stop, rest)
+                await is_set_within(stop, rest)
 
     def _look(self) -> None:
         self._looked_at = time.monotonic()
@@ -119,7 +119,7 @@ class Forwarder:
         while self._turn and not stop.is_set() and time.monotonic() < until:
             if self._window.full:
                 self._link.drained.clear()
-                await _wait(self._link.drained, self._settings.poll_seconds)
+                await is_set_within(self._link.drained, self._settings.poll_seconds)
                 self._looked_at = time.monotonic()
                 continue
             container = self._turn.popleft()
@@ -198,10 +198,3 @@ class Forwarder:
     def _not_ready(self) -> list[str]:
         wrong = [] if self._link.connected else [f"listener: {self._link.problem}"]
         return [*wrong, self._state_problem] if self._state_problem else wrong
-
-
-async def _wait(event: asyncio.Event, seconds: float) -> None:
-    try:
-        await asyncio.wait_for(event.wait(), seconds)
-    except TimeoutError:
-        return

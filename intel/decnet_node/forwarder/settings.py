@@ -7,38 +7,26 @@ import socket
 from pathlib import Path
 
 from pydantic import Field, field_validator
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic_settings import SettingsConfigDict
 
 from decnet_events.framing import MAX_LINE
 from decnet_node.forwarder.suppression import Rules
+from decnet_node.listener_settings import ListenerClientSettings
 
 _WORD = re.compile(r"[!-~]{1,48}")
 
 
-class ForwarderSettings(BaseSettings):
+class ForwarderSettings(ListenerClientSettings):
     """Environment variables DECNET_FORWARDER_<NAME>."""
 
-    model_config = SettingsConfigDict(env_prefix="DECNET_FORWARDER_", frozen=True)
+    model_config = SettingsConfigDict(env_prefix="DECNET_FORWARDER_")
 
-    log_root: Path = Field(Path("/var/log/pods"), description="Where kubelet keeps the pods' logs.")
     state_dir: Path = Field(
         Path("/var/lib/decnet/forwarder"), description="Where acknowledged offsets are kept (SQLite)."
-    )
-    tls_dir: Path = Field(
-        Path("/var/lib/decnet/tls"),
-        description="Directory with tls.key, tls.crt and ca.crt, reread on change.",
-    )
-    listener: str = Field("decnet-listener:6514", description="Listener as host:port.")
-    server_name: str = Field(
-        "decnet-listener",
-        description="Name that the listener's certificate must have, whatever host is dialled.",
     )
     node: str = Field(
         default_factory=socket.gethostname,
         description="Name of this node as Kubernetes knows it. Default: the host name.",
-    )
-    marker: str = Field(
-        "persona", description="A pod is a decky when its log directory has a container of this name."
     )
     max_line: int = Field(
         MAX_LINE, ge=256, le=MAX_LINE, description="Bytes of one line; the rest is cut and the line marked."
@@ -51,7 +39,6 @@ class ForwarderSettings(BaseSettings):
     ack_seconds: float = Field(
         120, gt=0, description="Without an acknowledgement for so long while one is due: connect anew."
     )
-    backoff_seconds: float = Field(5, gt=0, description="Longest pause between two attempts to connect.")
     stop_seconds: float = Field(5, ge=0, description="On SIGTERM: how long to wait for acknowledgements.")
     suppress_events: str = Field(
         "connect,disconnect,connection,accept,close",
@@ -66,17 +53,7 @@ class ForwarderSettings(BaseSettings):
         description="APP-NAMEs, separated by commas, whose lines are not sent but counted and reported"
         " once a minute.",
     )
-    http_host: str = Field("127.0.0.1", description="Address of /healthz, /readyz and /metrics.")
-    http_port: int = Field(9601, ge=0, le=65535, description="Its port; 0 picks one.")
-    log_level: str = Field("info", description="debug, info, warning or error.")
-
-    @field_validator("listener")
-    @classmethod
-    def _host_and_port(cls, value: str) -> str:
-        host, _, port = value.rpartition(":")
-        if not host or not port.isdigit() or not 0 < int(port) < 65536:
-            raise ValueError("must be host:port")
-        return value
+    http_port: int = Field(9601, ge=0, le=65535, description="Port of http_host; 0 picks one.")
 
     @field_validator("suppress_events", "drop_apps")
     @classmethod
@@ -89,12 +66,6 @@ class ForwarderSettings(BaseSettings):
     def rules(self) -> Rules:
         """What is withheld."""
         return Rules(_split(self.suppress_events), self.suppress_seconds, _split(self.drop_apps))
-
-    @property
-    def listener_address(self) -> tuple[str, int]:
-        """`listener` taken apart; brackets of an IPv6 address removed."""
-        host, _, port = self.listener.rpartition(":")
-        return host.strip("[]"), int(port)
 
 
 def _split(words: str) -> frozenset[str]:

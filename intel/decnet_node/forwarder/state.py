@@ -1,7 +1,6 @@
 """What has to outlive the forwarder: acknowledged offsets, and marks where the clock ended a count.
 
-SQLite in WAL mode with synchronous=FULL: a commit that returned survives a power cut, one that did
-not leaves the commit before. Each row has a checksum of its own, because SQLite has none in its main file and a
+Each row has a checksum of its own, because SQLite has none in its main file and a
 block that a power cut left half written must not pass for an offset. All of an older moment, or nothing, only
 means that lines are sent again, under the same keys; of what is lost only marks may be missed (see
 docs/architecture.md).
@@ -10,13 +9,14 @@ docs/architecture.md).
 from __future__ import annotations
 
 import logging
-import os
 import sqlite3
 import time
 import zlib
 from collections.abc import Mapping, Set
 from pathlib import Path
 from typing import NamedTuple
+
+from decnet_node.durable import open_durable
 
 log = logging.getLogger(__name__)
 
@@ -34,15 +34,7 @@ WHERE excluded.position >= position
 """
 _MARK = "INSERT OR REPLACE INTO marks VALUES (?, ?, ?, ?, ?, ?)"
 _UNMARK = "DELETE FROM marks WHERE uid = ? AND container = ? AND generation = ? AND position <= ?"
-_NOT_THE_FILE = {
-    sqlite3.SQLITE_PERM,
-    sqlite3.SQLITE_BUSY,
-    sqlite3.SQLITE_LOCKED,
-    sqlite3.SQLITE_NOMEM,
-    sqlite3.SQLITE_IOERR,
-    sqlite3.SQLITE_FULL,
-    sqlite3.SQLITE_CANTOPEN,
-}
+_CACHE_KIB = 256
 _TABLES = {"acknowledged": "", "marks": ", position"}
 
 
@@ -81,51 +73,14 @@ class OffsetStore:
         """The connection that writes. Raises sqlite3.Error or OSError."""
         if self._writer is None:
             self._path.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-            try:
-                writer = self._open()
-            except (sqlite3.DatabaseError, UnicodeDecodeError) as error:
-                code = getattr(error, "sqlite_errorcode", 0) & 0xFF
-                # A damaged header also makes a database read-only.
-                if code in _NOT_THE_FILE or (code == sqlite3.SQLITE_READONLY and not self._may_write()):
-                    raise
-                self._set_aside(error)
-                writer = self._open()
+            writer, was_broken = open_durable(
+                self._path, _CACHE_KIB, _prepare, "starting from the beginning of every file"
+            )
+            self.was_broken |= was_broken
             self._reader = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
-            self._reader.execute("PRAGMA cache_size=-256")
+            self._reader.execute(f"PRAGMA cache_size=-{_CACHE_KIB}")
             self._writer = writer
         return self._writer
-
-    def _open(self) -> sqlite3.Connection:
-        connection = sqlite3.connect(self._path, isolation_level=None, check_same_thread=False)
-        try:
-            connection.execute("PRAGMA journal_mode=WAL")
-            connection.execute("PRAGMA synchronous=FULL")
-            connection.execute("PRAGMA cache_size=-256")  # KiB; the default is 2 MB
-            (verdict,) = connection.execute("PRAGMA quick_check").fetchone()
-            if verdict != "ok":
-                raise sqlite3.DatabaseError(verdict)
-            for table, also in _TABLES.items():
-                connection.execute(_SCHEMA.format(table=table, also=also))
-                _check_rows(connection, table)
-            connection.execute("PRAGMA user_version = 1")  # whether it can be written
-        except BaseException:
-            connection.close()
-            raise
-        return connection
-
-    def _may_write(self) -> bool:
-        return os.access(self._path, os.W_OK) and os.access(self._path.parent, os.W_OK)
-
-    def _set_aside(self, error: Exception) -> None:
-        """Begin with no offsets: everything is sent again and the listener drops what it has."""
-        self.was_broken = True
-        log.error(
-            "offsets in %s are broken (%s); starting from the beginning of every file", self._path, error
-        )
-        for tail in ("", "-wal", "-shm"):
-            path = self._path.with_name(self._path.name + tail)
-            if path.exists():
-                path.replace(path.with_name(path.name + ".broken"))
 
     def recall(self, uid: str, container: str) -> Recalled:
         """What is stored of one container."""
@@ -177,6 +132,12 @@ class OffsetStore:
         for connection in (self._reader, self._writer):
             if connection is not None:
                 connection.close()
+
+
+def _prepare(connection: sqlite3.Connection) -> None:
+    for table, also in _TABLES.items():
+        connection.execute(_SCHEMA.format(table=table, also=also))
+        _check_rows(connection, table)
 
 
 def _check_rows(connection: sqlite3.Connection, table: str) -> None:

@@ -6,7 +6,7 @@ import contextlib
 import hashlib
 import os
 import stat
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -339,10 +339,22 @@ def test_a_start_clears_what_a_crash_left(tmp_path: Path) -> None:
         assert list((tmp_path / "state" / "incoming").iterdir()) == []
 
 
-def test_a_broken_index_is_set_aside(tmp_path: Path) -> None:
+def _zeros(index: Path) -> None:
+    index.write_bytes(b"\0" * 8192)
+
+
+def _later_format(index: Path) -> None:
+    """The header's write version: SQLite then opens the file for reading only."""
+    content = bytearray(index.read_bytes())
+    content[18] = 9
+    index.write_bytes(content)
+
+
+@pytest.mark.parametrize("damage", [_zeros, _later_format])
+def test_a_broken_index_is_set_aside(tmp_path: Path, damage: Callable[[Path], None]) -> None:
     with _opened(tmp_path):
         pass
-    (tmp_path / "state" / "index.db").write_bytes(b"\0" * 8192)
+    damage(tmp_path / "state" / "index.db")
     with _opened(tmp_path) as node:
         assert node.store.was_broken
         (node.spool / "file-a-1").write_bytes(b"x")
